@@ -1,0 +1,6 @@
+//! sivcar, an AES-SIV sidecar for Apache Kafka.
+
+pub mod privacy;
+pub mod record;
+pub mod secret;
+pub mod stream;

@@ -1,0 +1,3 @@
+//! The pure core: values in, values out.
+
+pub mod error;

@@ -1,0 +1,3 @@
+//! The runtime: workers, tasks, transactions, the control table.
+
+pub mod log;
