@@ -92,14 +92,15 @@ pub enum Fault {
     Fatal(String),
 }
 
-/// A member of the consumer group. Owned by one worker's thread.
+/// A member of the consumer group. Owned by one worker's thread; dropping it leaves the group.
 pub trait Consumer {
     /// Proof of membership, to be sent with the offsets of a transaction.
     type Membership;
 
     /// Serves the group and reads: waits at most `wait` for a first record, then takes what is there, up to `max` records,
     /// appended to `batch`. A rebalance ends the call early; records of partitions that are going may still stand in `batch`
-    /// and must be dropped by the caller.
+    /// and must be dropped by the caller. May be called while a [`Rebalance::Assign`] is unanswered (its committed offsets may
+    /// have to wait for a pending transaction): what was assigned before is read meanwhile.
     fn poll(&mut self, max: usize, wait: Duration, batch: &mut Vec<Fetched>) -> Result<Option<Rebalance>, Fault>;
 
     /// Answers [`Rebalance::Assign`]: each partition is read from the given offset.
@@ -161,8 +162,9 @@ pub trait Reader {
     /// Waits at most `wait`, then gives what is there.
     fn poll(&mut self, wait: Duration, batch: &mut Vec<Fetched>) -> Result<(), Fault>;
 
-    /// Asks the broker for the topic's last stable offset of each partition, and says whether everything before it was given.
-    fn caught_up(&mut self) -> Result<bool, Fault>;
+    /// Asks the broker for the last stable offset of each partition, in the order of their numbers; gives them if everything
+    /// before them was given by `poll`, else `None`.
+    fn caught_up(&mut self) -> Result<Option<Vec<i64>>, Fault>;
 }
 
 /// What a topic is, as the broker tells.
@@ -195,6 +197,9 @@ pub trait Log: Send + Sync + 'static {
 
     /// A reader of all partitions of `topic` from the beginning.
     fn reader(&self, topic: &str) -> Result<Self::Reader, Fault>;
+
+    /// The largest record a producer of this log takes (`message.max.bytes`), whatever the topic says.
+    fn message_max_bytes(&self) -> usize;
 
     /// The facts of `topic`, or `None` where it does not exist.
     fn topic(&self, topic: &str) -> Result<Option<TopicFacts>, Fault>;
