@@ -1,3 +1,4 @@
 //! The pure core: values in, values out.
 
 pub mod error;
+pub mod path;
