@@ -1,4 +1,5 @@
 //! The pure core: values in, values out.
 
 pub mod error;
+pub mod fold;
 pub mod path;
