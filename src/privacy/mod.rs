@@ -3,3 +3,4 @@
 pub mod error;
 pub mod fold;
 pub mod path;
+pub mod scan;

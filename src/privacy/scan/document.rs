@@ -1,0 +1,130 @@
+//! A scanned text with its tape: the one way to walk it.
+//!
+//! Escapes are resolved to WTF-8, since a lone surrogate escape has no UTF-8: it becomes its three-byte form, and a pair of
+//! escapes the one character it means. Deliberately not here: lookup by key; keys may repeat, and how they compare is
+//! [`crate::privacy::fold`]'s.
+
+use std::borrow::Cow;
+use std::iter;
+
+use memchr::memchr;
+
+use super::{Kind, Node, Span, Tape};
+
+/// A text and the tape of its scan. Cheap to copy.
+#[derive(Clone, Copy)]
+pub struct Document<'a> {
+    text: &'a str,
+    tape: &'a Tape,
+}
+
+impl<'a> Document<'a> {
+    /// The document that `text` is, after a scan of it into `tape` succeeded.
+    pub fn new(text: &'a str, tape: &'a Tape) -> Self {
+        debug_assert!(tape.nodes().first().is_some_and(|root| root.value.end as usize <= text.len()));
+        Self { text, tape }
+    }
+
+    /// The whole text, white space around the root included.
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// The nodes in document order, the root first.
+    pub fn nodes(&self) -> &'a [Node] {
+        self.tape.nodes()
+    }
+
+    /// Node `i`; 0 is the root.
+    pub fn node(&self, i: usize) -> &'a Node {
+        &self.tape.nodes()[i]
+    }
+
+    /// The indices of the members or elements of node `i`, in document order; none for a scalar.
+    pub fn children(&self, i: usize) -> impl Iterator<Item = usize> + use<'a> {
+        let nodes = self.tape.nodes();
+        let end = nodes[i].next as usize;
+        let mut at = i + 1;
+        iter::from_fn(move || {
+            let child = at;
+            (child < end).then(|| {
+                at = nodes[child].next as usize;
+                child
+            })
+        })
+    }
+
+    /// The text of a span, as it stands.
+    pub fn raw(&self, span: Span) -> &'a str {
+        &self.text[span.start as usize..span.end as usize]
+    }
+
+    /// The key of member `i`, unescaped, as WTF-8; `None` for elements and the root.
+    pub fn key(&self, i: usize) -> Option<Cow<'a, [u8]>> {
+        let node = self.node(i);
+        node.key.map(|span| unescape(self.raw(span), node.key_escaped))
+    }
+
+    /// The string that node `i` is, unescaped, as WTF-8; for any other kind its raw text.
+    pub fn string(&self, i: usize) -> Cow<'a, [u8]> {
+        let node = self.node(i);
+        let quote = u32::from(node.kind == Kind::String);
+        unescape(self.raw(Span { start: node.value.start + quote, end: node.value.end - quote }), node.escaped)
+    }
+}
+
+/// Resolves the escapes of a scanned string's inside.
+fn unescape(raw: &str, escaped: bool) -> Cow<'_, [u8]> {
+    if !escaped {
+        return Cow::Borrowed(raw.as_bytes());
+    }
+    let mut rest = raw.as_bytes();
+    let mut out = Vec::with_capacity(rest.len());
+    while let Some(plain) = memchr(b'\\', rest) {
+        out.extend_from_slice(&rest[..plain]);
+        rest = &rest[plain..];
+        let (length, code) = match rest.get(1) {
+            Some(b'u') => unit(rest),
+            Some(b'b') => (2, 0x8),
+            Some(b't') => (2, 0x9),
+            Some(b'n') => (2, 0xa),
+            Some(b'f') => (2, 0xc),
+            Some(b'r') => (2, 0xd),
+            other => (2, other.copied().map_or(0, u32::from)),
+        };
+        push_wtf8(code, &mut out);
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    out.extend_from_slice(rest);
+    Cow::Owned(out)
+}
+
+/// Reads the `\uXXXX` that `rest` begins with, and the low surrogate after a high one; gives the bytes read and the code point.
+fn unit(rest: &[u8]) -> (usize, u32) {
+    let high = hex(rest);
+    match (high, rest.get(6..8)) {
+        (0xd800..=0xdbff, Some(b"\\u")) => match hex(&rest[6..]) {
+            low @ 0xdc00..=0xdfff => (12, 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00)),
+            _ => (6, high),
+        },
+        _ => (6, high),
+    }
+}
+
+/// The four hex digits of the `\uXXXX` that `rest` begins with; the scanner has checked them.
+fn hex(rest: &[u8]) -> u32 {
+    let digits = rest.get(2..6).unwrap_or_default();
+    digits.iter().fold(0, |code, digit| (code << 4) | char::from(*digit).to_digit(16).unwrap_or_default())
+}
+
+/// Appends a code point, a surrogate as its three-byte form.
+fn push_wtf8(code: u32, out: &mut Vec<u8>) {
+    match char::from_u32(code) {
+        Some(c) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        None => out.extend_from_slice(&[
+            0xe0 | (code >> 12) as u8,
+            0x80 | (code >> 6 & 0x3f) as u8,
+            0x80 | (code & 0x3f) as u8,
+        ]),
+    }
+}
