@@ -1,5 +1,6 @@
 //! sivcar, an AES-SIV sidecar for Apache Kafka.
 
+pub mod kafka;
 pub mod privacy;
 pub mod record;
 pub mod secret;

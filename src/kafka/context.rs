@@ -1,0 +1,49 @@
+//! What librdkafka says by itself: log lines and errors of a client, told through `tracing` under the target `kafka`.
+//!
+//! Always holds: no payload; librdkafka puts none into its log lines. The last error is remembered, since "timed out" alone
+//! tells nobody that a password is wrong. Deliberately not here: decisions.
+
+use std::sync::{Mutex, PoisonError};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+/// The voice of one client.
+#[derive(Default)]
+pub(super) struct Context {
+    last: Mutex<Option<String>>,
+}
+
+impl Context {
+    /// What the client last complained about.
+    pub(super) fn last(&self) -> Option<String> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
+                tracing::error!(target: "kafka", facility, "{line}");
+            }
+            RDKafkaLogLevel::Warning => tracing::warn!(target: "kafka", facility, "{line}"),
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info => tracing::info!(target: "kafka", facility, "{line}"),
+            RDKafkaLogLevel::Debug => tracing::debug!(target: "kafka", facility, "{line}"),
+        }
+    }
+
+    fn stats_raw(&self, _: &[u8]) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
+        tracing::warn!(target: "kafka", "{reason}");
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+    }
+}
+
+impl ConsumerContext for Context {}

@@ -1,0 +1,75 @@
+//! The log over a real Kafka, by librdkafka. The only folder that names rdkafka.
+//!
+//! `settings` builds every client's properties and refuses those that would break a guarantee; `consumer`, `producer` and
+//! `reader` are the seam's three clients; `inspector` asks the cluster; `fault` says what an error means for the caller; `raw`
+//! holds what rdkafka's safe interface lacks. Deliberately not here: any decision about records, tasks or transactions.
+
+mod consumer;
+mod context;
+mod fault;
+mod inspector;
+mod producer;
+mod raw;
+mod reader;
+pub mod settings;
+
+use std::sync::Arc;
+
+pub use consumer::{Consumer, Membership};
+pub use inspector::{CREATION_TIMEOUT, QUESTION_TIMEOUT};
+pub use producer::Producer;
+pub use reader::Reader;
+pub use settings::{Settings, SettingsError, Wish};
+
+use crate::stream::log::{Fault, Log, TopicFacts};
+use inspector::Inspector;
+
+/// A Kafka cluster, as one process uses it.
+pub struct Kafka {
+    settings: Settings,
+    inspector: Arc<Inspector>,
+}
+
+impl Kafka {
+    /// Makes the cluster known; no broker is asked yet.
+    ///
+    /// # Errors
+    /// [`Fault::Fatal`] where librdkafka does not take the settings (a certificate that cannot be read, say).
+    pub fn new(settings: Settings) -> Result<Self, Fault> {
+        let inspector = Arc::new(Inspector::new(&settings)?);
+        Ok(Self { settings, inspector })
+    }
+}
+
+impl Log for Kafka {
+    type Membership = Membership;
+    type Consumer = Consumer;
+    type Producer = Producer;
+    type Reader = Reader;
+
+    fn consumer(&self, worker: usize, topics: &[Arc<str>]) -> Result<Consumer, Fault> {
+        Consumer::join(&self.settings, worker, topics, self.inspector.clone())
+    }
+
+    fn producer(&self, transactional_id: &str) -> Result<Producer, Fault> {
+        Producer::new(&self.settings, transactional_id)
+    }
+
+    fn reader(&self, topic: &str) -> Result<Reader, Fault> {
+        Reader::open(&self.settings, topic, self.inspector.clone())
+    }
+
+    fn message_max_bytes(&self) -> usize {
+        self.settings.message_max_bytes()
+    }
+
+    /// Must not be called from asynchronous code.
+    fn topic(&self, topic: &str) -> Result<Option<TopicFacts>, Fault> {
+        inspector::facts(&self.settings, &self.inspector, topic)
+    }
+
+    /// Must not be called from asynchronous code.
+    fn create_topic(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<(), Fault> {
+        inspector::create(&self.settings, topic, partitions, settings)
+    }
+}

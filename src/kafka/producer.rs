@@ -1,0 +1,244 @@
+//! A transactional producer over librdkafka.
+//!
+//! Always holds: a transaction is committed only after every record in it was acknowledged; the first error of a record is the
+//! one told, not those of the records that librdkafka threw away because of it. Deliberately not here: what to do after a
+//! fault; only that a producer is good for nothing after [`Fault::Unknown`].
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
+
+use super::consumer::{Membership, positions};
+use super::context::Context;
+use super::fault::{self, Request};
+use super::settings::{Settings, invalid};
+use crate::record::{self, Partition, Record};
+use crate::stream::log::{self, Fault, Outgoing};
+
+/// The longest that delivery reports are waited for at once: what a commit on an idle broker may lose.
+const REPORT_WAIT: Duration = Duration::from_millis(1);
+/// How long one step of an abort may take while records are in flight.
+const ABORT_STEP: Duration = Duration::from_millis(10);
+/// How long fencing an earlier producer may take: its open transaction is aborted first.
+const INIT_TIMEOUT: Duration = Duration::from_secs(30);
+/// What a request of a transaction may take beyond the transaction's own time before its outcome is given up.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A transactional producer.
+pub struct Producer {
+    client: BaseProducer<Reports>,
+    /// Records staged since the producer was made.
+    staged: u64,
+    /// How long one request of a transaction is waited for.
+    patience: Duration,
+    /// A commit or abort that took as long may have been sent twice.
+    socket_timeout: Duration,
+}
+
+impl Producer {
+    /// A producer with this transactional id; no broker is asked yet.
+    pub(super) fn new(settings: &Settings, transactional_id: &str) -> Result<Self, Fault> {
+        let client = settings
+            .producer(transactional_id)
+            .create_with_context(Reports::default())
+            .map_err(|error| Fault::Fatal(invalid(error).to_string()))?;
+        let patience = settings.transaction_timeout() + GRACE;
+        Ok(Self { client, staged: 0, patience, socket_timeout: settings.producer_socket_timeout() })
+    }
+
+    /// The first error of a delivered record, as a fault; where the producer itself is beyond use, that comes first.
+    fn failure(&self) -> Option<Fault> {
+        if let Some((code, text)) = self.client.client().fatal_error() {
+            return Some(match fault::production("the log", code) {
+                fenced @ Fault::Fenced(_) => fenced,
+                forbidden @ Fault::Fatal(_) => forbidden,
+                _ => Fault::Unknown(format!("the producer failed: {text} ({code})")),
+            });
+        }
+        let reports = self.client.context();
+        let failed = reports.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.as_ref().map(|(topic, code)| fault::production(topic, *code))
+    }
+
+    /// Ends a transaction by `request`. Where that took as long as a request may, it was repeated, and the late one might end the
+    /// next transaction: its outcome counts as unknown.
+    fn end(&mut self, request: Request) -> Result<(), Fault> {
+        let start = Instant::now();
+        let answer = match request {
+            Request::Commit => self.client.commit_transaction(self.patience),
+            _ => self.abort_served(start),
+        };
+        answer.map_err(|error| fault::transaction(request, &error))?;
+        if start.elapsed() >= self.socket_timeout {
+            return Err(Fault::Unknown("the broker took as long over the transaction's end as a request may".into()));
+        }
+        self.forget();
+        Ok(())
+    }
+
+    /// Aborts in short calls, serving delivery reports between them: librdkafka waits for the reports of records in flight, but
+    /// leaves them to the one thread that is waiting. An abort may be called again until it is through.
+    fn abort_served(&self, start: Instant) -> Result<(), KafkaError> {
+        loop {
+            let idle = self.client.context().delivered.load(Ordering::Relaxed) >= self.staged;
+            let answer = self.client.abort_transaction(if idle { self.patience } else { ABORT_STEP });
+            match answer {
+                Err(error) if !idle && start.elapsed() < self.patience => {
+                    tracing::debug!(target: "kafka", "aborting goes on: {error}");
+                    self.client.poll(REPORT_WAIT);
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Forgets the reports of the transaction that ended.
+    fn forget(&mut self) {
+        let reports = self.client.context();
+        reports.delivered.store(self.staged, Ordering::Relaxed);
+        *reports.failed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl log::Producer for Producer {
+    type Membership = Membership;
+
+    fn init(&mut self) -> Result<(), Fault> {
+        self.client.init_transactions(INIT_TIMEOUT).map_err(|error| {
+            let last = self.client.context().voice.last().map(|last| format!("; the client's last word: {last}"));
+            match fault::transaction(Request::Init, &error) {
+                Fault::Retry(text) => Fault::Retry(text + &last.unwrap_or_default()),
+                other => other,
+            }
+        })
+    }
+
+    fn begin(&mut self) -> Result<(), Fault> {
+        self.client.begin_transaction().map_err(|error| fault::transaction(Request::Begin, &error))
+    }
+
+    fn produce(&mut self, outgoing: Outgoing) -> Result<(), Fault> {
+        let Outgoing { topic, partition, record } = outgoing;
+        let mut wire = base(&topic, partition, &record);
+        let start = Instant::now();
+        loop {
+            let (error, back) = match self.client.send(wire) {
+                Ok(()) => {
+                    self.staged += 1;
+                    return Ok(());
+                }
+                Err(refused) => refused,
+            };
+            match error.rdkafka_error_code() {
+                Some(Code::QueueFull) if start.elapsed() < self.patience => {
+                    self.client.poll(REPORT_WAIT);
+                    wire = back;
+                }
+                Some(code) => {
+                    // librdkafka takes no more once the transaction failed: the report that tells why may still be queued
+                    self.client.poll(Duration::ZERO);
+                    return Err(self.failure().unwrap_or_else(|| fault::production(&topic, code)));
+                }
+                None => return Err(Fault::Fatal(format!("a record to {topic}: the topic's name holds a NUL"))),
+            }
+        }
+    }
+
+    fn drain(&mut self) -> Result<(), Fault> {
+        let start = Instant::now();
+        while self.client.context().delivered.load(Ordering::Relaxed) < self.staged {
+            if start.elapsed() > self.patience {
+                return Err(Fault::Abort("the broker did not acknowledge the records in time".into()));
+            }
+            self.client.poll(REPORT_WAIT);
+        }
+        self.client.poll(Duration::ZERO); // log lines
+        self.failure().map_or(Ok(()), Err)
+    }
+
+    fn send_offsets(&mut self, offsets: &[(Partition, i64, String)], member: &Membership) -> Result<(), Fault> {
+        if offsets.is_empty() {
+            return Err(Fault::Fatal("a transaction without offsets would commit unfenced".into()));
+        }
+        let starts: Vec<_> = offsets.iter().map(|(partition, offset, _)| (partition.clone(), *offset)).collect();
+        let list = positions(&starts)?;
+        for (partition, _, metadata) in offsets {
+            if let Some(mut element) = list.find_partition(&partition.topic, partition.number) {
+                element.set_metadata(metadata);
+            }
+        }
+        self.client
+            .send_offsets_to_transaction(&list, &member.0, self.patience)
+            .map_err(|error| fault::transaction(Request::SendOffsets, &error))
+    }
+
+    fn commit(&mut self) -> Result<(), Fault> {
+        self.drain()?;
+        self.end(Request::Commit)
+    }
+
+    fn abort(&mut self) -> Result<(), Fault> {
+        self.end(Request::Abort)
+    }
+}
+
+/// The record as librdkafka takes it. A record without time gets the time of its writing, and so would one of the very first
+/// millisecond of 1970, for which librdkafka has no word: it moves on by one.
+fn base<'a>(topic: &'a str, partition: Option<i32>, record: &'a Record) -> BaseRecord<'a, [u8], [u8]> {
+    let mut wire = BaseRecord::to(topic);
+    wire.partition = partition;
+    wire.key = record.key.as_deref();
+    wire.payload = record.value.as_deref();
+    wire.timestamp = record.timestamp.map(|stamp| if stamp == 0 { 1 } else { stamp });
+    if !record.headers.is_empty() {
+        let empty = OwnedHeaders::new_with_capacity(record.headers.len());
+        wire.headers = Some(record.headers.iter().fold(empty, |headers, record::Header { name, value }| {
+            headers.insert(Header { key: name, value: value.as_deref() })
+        }));
+    }
+    wire
+}
+
+/// The delivery reports of one producer.
+#[derive(Default)]
+struct Reports {
+    voice: Context,
+    delivered: AtomicU64,
+    /// Topic and code of the first record that failed for a reason of its own.
+    failed: Mutex<Option<(String, Code)>>,
+}
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.voice.log(level, facility, line);
+    }
+
+    fn stats_raw(&self, _: &[u8]) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.voice.error(error, reason);
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        use rdkafka::message::Message as _;
+        self.delivered.fetch_add(1, Ordering::Relaxed);
+        if let Err((error, message)) = result {
+            let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+            let thrown_away = |code| matches!(code, Code::PurgeQueue | Code::PurgeInflight);
+            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            if failed.as_ref().is_none_or(|(_, first)| thrown_away(*first) && !thrown_away(code)) {
+                *failed = Some((message.topic().to_owned(), code));
+            }
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! The properties of every client: ours where a guarantee hangs on them, the operator's everywhere else.
+//!
+//! Always holds: the operator's properties are laid over our defaults and under what must not change; a property that would
+//! break a guarantee is refused with the reason; a secret's value stands in no error and no `Debug`. Deliberately not here:
+//! what the properties mean to librdkafka, which checks names and values itself when a client is built.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::KafkaError;
+
+/// Names and values, as the configuration has them.
+pub type Properties = BTreeMap<String, String>;
+
+/// How long a transaction may take before the broker aborts it, where the operator does not say.
+pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(15);
+/// The bounds of `transaction.timeout.ms`: below them commits fail under load, above them a dead owner blocks readers too long.
+const TRANSACTION_TIMEOUT_MS: std::ops::RangeInclusive<u64> = 5_000..=60_000;
+/// How long a producer's request may take, where the operator does not say. Shorter than the transaction.
+const PRODUCER_SOCKET_TIMEOUT_MS: u64 = 10_000;
+/// The shortest `max.poll.interval.ms`: four of the longest waits of a worker.
+const MAX_POLL_INTERVAL_MS_MIN: u64 = 60_000;
+/// The largest record a producer takes, where the operator does not say: the broker's and the topic's limits decide.
+const MESSAGE_MAX_BYTES: usize = 67_108_864;
+
+/// What librdkafka is told, and by whom.
+pub struct Settings {
+    group: String,
+    instance: Option<String>,
+    replication_factor: i32,
+    common: Properties,
+    consumer: Properties,
+    producer: Properties,
+}
+
+/// What the operator says about Kafka.
+#[derive(Clone, Default)]
+pub struct Wish {
+    /// The consumer group.
+    pub group: String,
+    /// The instance, only where the configuration names one: then members are static.
+    pub instance: Option<String>,
+    /// Copies of each topic that is created; −1 is the broker's default.
+    pub replication_factor: i32,
+    /// Properties of every client.
+    pub common: Properties,
+    /// Properties of consumers only.
+    pub consumer: Properties,
+    /// Properties of producers only.
+    pub producer: Properties,
+}
+
+/// A property that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// The property is sivcar's own.
+    #[error("{name} cannot be set: {reason}")]
+    Refused {
+        /// The property's name.
+        name: String,
+        /// Which guarantee it would break.
+        reason: &'static str,
+    },
+    /// The value lies outside what a guarantee allows.
+    #[error("{name} must be {bounds}")]
+    OutOfBounds {
+        /// The property's name.
+        name: String,
+        /// What the value must be.
+        bounds: String,
+    },
+    /// librdkafka does not take it.
+    #[error("{name}: {reason}")]
+    Invalid {
+        /// The property's name, or the client's where librdkafka names none.
+        name: String,
+        /// librdkafka's words; for a secret none of them.
+        reason: String,
+    },
+    /// There is no broker to ask.
+    #[error("bootstrap.servers is missing: name at least one broker as host:port")]
+    NoBroker,
+}
+
+/// Properties that are never the operator's, with the reason. Aliases stand beside their names.
+pub const REFUSED: &[(&str, &str)] = &[
+    ("isolation.level", "records of aborted transactions would be read; it is read_committed"),
+    ("enable.auto.commit", "offsets are committed with the outputs, in one transaction"),
+    ("auto.commit.enable", "offsets are committed with the outputs, in one transaction"),
+    ("auto.commit.interval.ms", "offsets are committed with the outputs, in one transaction"),
+    ("enable.auto.offset.store", "offsets are committed with the outputs, in one transaction"),
+    ("offset.store.method", "offsets are committed with the outputs, in one transaction"),
+    ("offset.store.path", "offsets are committed with the outputs, in one transaction"),
+    ("auto.offset.reset", "a lost position would be a silent jump instead of an error"),
+    ("group.id", "it is `group`"),
+    ("group.instance.id", "it is made of `group`, `instance` and the worker's number"),
+    ("group.protocol.type", "sivcar's members are consumers"),
+    ("partition.assignment.strategy", "kept tasks keep their state only with cooperative-sticky"),
+    ("enable.partition.eof", "the end of a topic is sivcar's own question"),
+    ("transactional.id", "it is made of `group`, `instance` and the worker's number, so that a zombie is fenced"),
+    ("enable.idempotence", "transactions need it"),
+    ("enable.gapless.guarantee", "it turns errors that a transaction recovers from into fatal ones"),
+    ("acks", "an output counts only once all in-sync replicas have it"),
+    ("request.required.acks", "an output counts only once all in-sync replicas have it"),
+    ("queuing.strategy", "the order of the input is kept"),
+    ("allow.auto.create.topics", "a misspelt topic would come into being with the wrong settings"),
+    ("test.mock.num.brokers", "a mock cluster keeps nothing"),
+    ("plugin.library.paths", "foreign code in the process could read the keys"),
+    ("log.queue", "librdkafka's log lines go to sivcar's log"),
+    ("builtin.features", "it is what librdkafka was built with"),
+];
+
+/// Properties whose number must lie within bounds, with the client they concern.
+const BOUNDED: &[(&str, std::ops::RangeInclusive<u64>)] = &[
+    ("max.in.flight", 1..=5),
+    ("max.in.flight.requests.per.connection", 1..=5),
+    ("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS),
+    ("max.poll.interval.ms", MAX_POLL_INTERVAL_MS_MIN..=86_400_000),
+    ("message.max.bytes", 1_000..=1_000_000_000),
+];
+
+/// Of producers: what must not outlast the transaction, or its outcome could be decided behind its back.
+const WITHIN_TRANSACTION: &[&str] = &["message.timeout.ms", "delivery.timeout.ms", "socket.timeout.ms"];
+
+impl Settings {
+    /// Checks what the operator wishes, up to building each client's configuration; no broker is asked.
+    ///
+    /// # Errors
+    /// [`SettingsError`] for the first property that would break a guarantee or that librdkafka does not take.
+    pub fn new(wish: Wish) -> Result<Self, SettingsError> {
+        let Wish { group, instance, replication_factor, common, consumer, producer } = wish;
+        for (name, value) in common.iter().chain(&consumer).chain(&producer) {
+            check(name, value)?;
+        }
+        let settings = Self { group, instance, replication_factor, common, consumer, producer };
+        if settings.brokers().is_empty() {
+            return Err(SettingsError::NoBroker);
+        }
+        let transaction_ms = settings.transaction_timeout().as_millis() as u64;
+        for name in WITHIN_TRANSACTION {
+            // socket.timeout.ms among the common properties is also the consumers'; a producer's own comes first
+            let value = settings.producer.get(*name).or_else(|| settings.common.get(*name));
+            bounded(name, value, &(1..=transaction_ms))?;
+        }
+        for config in [settings.consumer(0), settings.reader(), settings.producer("check"), settings.admin()] {
+            config.create_native_config().map_err(invalid)?;
+        }
+        Ok(settings)
+    }
+
+    /// The brokers to begin with, as configured.
+    pub fn brokers(&self) -> &str {
+        ["bootstrap.servers", "metadata.broker.list"].iter().find_map(|name| self.common.get(*name)).map_or("", |s| s)
+    }
+
+    /// How many copies a created topic gets; −1 is the broker's default.
+    pub fn replication_factor(&self) -> i32 {
+        self.replication_factor
+    }
+
+    /// `transaction.timeout.ms`.
+    pub fn transaction_timeout(&self) -> Duration {
+        self.producer_ms("transaction.timeout.ms").unwrap_or(TRANSACTION_TIMEOUT)
+    }
+
+    /// A producer's `socket.timeout.ms`: a commit that takes as long may have been sent twice.
+    pub fn producer_socket_timeout(&self) -> Duration {
+        let default = Duration::from_millis(PRODUCER_SOCKET_TIMEOUT_MS).min(self.transaction_timeout());
+        self.producer_ms("socket.timeout.ms").unwrap_or(default)
+    }
+
+    /// The largest record a producer takes.
+    pub fn message_max_bytes(&self) -> usize {
+        let value = self.producer.get("message.max.bytes").or_else(|| self.common.get("message.max.bytes"));
+        value.and_then(|value| value.parse().ok()).unwrap_or(MESSAGE_MAX_BYTES)
+    }
+
+    fn producer_ms(&self, name: &str) -> Option<Duration> {
+        let value = self.producer.get(name).or_else(|| self.common.get(name))?;
+        value.parse().ok().map(Duration::from_millis)
+    }
+
+    /// A member of the group: the worker with this number.
+    pub(super) fn consumer(&self, worker: usize) -> ClientConfig {
+        let mut config = self.reading();
+        // incremental rebalances: tasks that stay are not touched; `group.protocol=consumer` has nothing else
+        if !self.speaks_consumer_protocol() {
+            config.set("partition.assignment.strategy", "cooperative-sticky");
+        }
+        if let Some(instance) = &self.instance {
+            config.set("group.instance.id", format!("{}.{instance}.{worker}", self.group));
+        }
+        config
+    }
+
+    /// A reader of a whole topic. It names the group, as librdkafka wants it for an assignment, but never joins it.
+    pub(super) fn reader(&self) -> ClientConfig {
+        let mut config = self.reading();
+        // the end of a topic shows even where it is a transaction's marker
+        config.set("enable.partition.eof", "true");
+        config
+    }
+
+    /// A client that asks for topics and high watermarks.
+    pub(super) fn inspector(&self) -> ClientConfig {
+        let mut config = self.base(&[&self.common, &self.consumer], &[]);
+        // the high watermark is what a reader of everything sees
+        config.set("isolation.level", "read_uncommitted").set("allow.auto.create.topics", "false");
+        // a group property of the operator's would ask for a group
+        config.remove("group.protocol").remove("group.remote.assignor");
+        config
+    }
+
+    /// A transactional producer.
+    pub(super) fn producer(&self, transactional_id: &str) -> ClientConfig {
+        let transaction_ms = self.transaction_timeout().as_millis().to_string();
+        let socket_ms = self.producer_socket_timeout().as_millis().to_string();
+        let message_max_bytes = self.message_max_bytes().to_string();
+        let defaults = [
+            ("queue.buffering.max.kbytes", "65536"), // librdkafka's is 1 GB for each producer
+            ("linger.ms", "3"),                      // fills batches, costs no commit more than that
+            ("batch.size", "1000000"),
+            ("batch.num.messages", "10000"),
+            ("compression.codec", "lz4"),
+            ("max.in.flight", "5"),
+            ("socket.timeout.ms", &socket_ms),
+            ("message.max.bytes", &message_max_bytes),
+        ];
+        let mut config = self.base(&[&self.common, &self.producer], &defaults);
+        config
+            .set("transactional.id", transactional_id)
+            .set("transaction.timeout.ms", transaction_ms)
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("allow.auto.create.topics", "false"); // librdkafka's default for producers is true
+        config
+    }
+
+    /// A client that creates and describes topics.
+    pub(super) fn admin(&self) -> ClientConfig {
+        let mut config = self.base(&[&self.common], &[]);
+        config.set("allow.auto.create.topics", "false");
+        config
+    }
+
+    /// What members and readers have in common.
+    fn reading(&self) -> ClientConfig {
+        let defaults = [
+            ("queued.max.messages.kbytes", "16384"), // what is fetched ahead, per worker
+            ("fetch.queue.backoff.ms", "10"),        // librdkafka's second leaves holes after each commit
+        ];
+        let mut config = self.base(&[&self.common, &self.consumer], &defaults);
+        config
+            .set("group.id", &self.group)
+            .set("isolation.level", "read_committed") // also makes committed offsets wait for pending transactions
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "error")
+            .set("allow.auto.create.topics", "false");
+        config
+    }
+
+    fn base(&self, layers: &[&Properties], defaults: &[(&str, &str)]) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set_log_level(RDKafkaLogLevel::Info).set("client.id", "sivcar");
+        for (name, value) in defaults {
+            config.set(*name, *value);
+        }
+        for (name, value) in layers.iter().copied().flatten() {
+            for alias in aliases(name) {
+                config.remove(alias);
+            }
+            config.set(name, value);
+        }
+        config
+    }
+
+    fn speaks_consumer_protocol(&self) -> bool {
+        let value = self.consumer.get("group.protocol").or_else(|| self.common.get("group.protocol"));
+        value.is_some_and(|value| value.eq_ignore_ascii_case("consumer"))
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = |properties: &Properties| properties.keys().cloned().collect::<Vec<_>>();
+        f.debug_struct("Settings")
+            .field("group", &self.group)
+            .field("instance", &self.instance)
+            .field("common", &names(&self.common))
+            .field("consumer", &names(&self.consumer))
+            .field("producer", &names(&self.producer))
+            .finish()
+    }
+}
+
+/// Whether the value of the property `name` must not be shown.
+pub fn is_secret(name: &str) -> bool {
+    const PARTS: [&str; 6] = ["password", "secret", "pem", "private.key", "ssl.key", "oauthbearer.config"];
+    let location = name.ends_with(".location");
+    PARTS.iter().any(|part| name.contains(part)) && !location
+}
+
+/// Other names of a default, which an operator's property replaces under any of them.
+fn aliases(name: &str) -> &'static [&'static str] {
+    match name {
+        "max.in.flight.requests.per.connection" => &["max.in.flight"],
+        "compression.type" => &["compression.codec"],
+        "queue.buffering.max.ms" => &["linger.ms"],
+        _ => &[],
+    }
+}
+
+fn check(name: &str, value: &str) -> Result<(), SettingsError> {
+    if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
+        return Err(SettingsError::Refused { name: name.to_owned(), reason });
+    }
+    match BOUNDED.iter().find(|(bounded, _)| *bounded == name) {
+        Some((_, bounds)) => bounded(name, Some(&value.to_owned()), bounds),
+        None => Ok(()),
+    }
+}
+
+fn bounded(name: &str, value: Option<&String>, bounds: &std::ops::RangeInclusive<u64>) -> Result<(), SettingsError> {
+    match value.map(|value| value.parse::<u64>()) {
+        None => Ok(()),
+        Some(Ok(number)) if bounds.contains(&number) => Ok(()),
+        Some(_) => Err(SettingsError::OutOfBounds {
+            name: name.to_owned(),
+            bounds: format!("a number from {} to {}", bounds.start(), bounds.end()),
+        }),
+    }
+}
+
+/// librdkafka's refusal of a configuration; of a secret only the name.
+pub(super) fn invalid(error: KafkaError) -> SettingsError {
+    match error {
+        KafkaError::ClientConfig(_, _, name, _) if is_secret(&name) => {
+            SettingsError::Invalid { name, reason: "librdkafka does not take its value".to_owned() }
+        }
+        KafkaError::ClientConfig(_, reason, name, _) => SettingsError::Invalid { name, reason },
+        KafkaError::ClientCreation(reason) => SettingsError::Invalid { name: "kafka".to_owned(), reason },
+        _ => SettingsError::Invalid { name: "kafka".to_owned(), reason: "a property holds a NUL".to_owned() },
+    }
+}
+
+#[cfg(test)]
+mod tests;
