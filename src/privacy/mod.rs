@@ -2,5 +2,8 @@
 
 pub mod error;
 pub mod fold;
+pub mod keyset;
+pub mod mask;
 pub mod path;
 pub mod scan;
+pub mod seal;
