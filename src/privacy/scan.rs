@@ -16,8 +16,10 @@ use memchr::memchr2;
 use super::error::Reason;
 
 mod document;
+mod tape;
 
 pub use document::Document;
+pub use tape::{Kind, Node, Span, Tape};
 
 /// What a document may take before it is refused. All in bytes but `depth`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,68 +35,6 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { depth: 64, record_bytes: 1_000_000, string_bytes: 262_144 }
-    }
-}
-
-/// What a value is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // the seven of RFC 8259 §3
-pub enum Kind {
-    Null,
-    False,
-    True,
-    Number,
-    String,
-    Array,
-    Object,
-}
-
-/// A stretch of the text, `start` included and `end` not; byte offsets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
-    /// The first byte.
-    pub start: u32,
-    /// The byte after the last.
-    pub end: u32,
-}
-
-/// One value and where it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Node {
-    /// What the value is.
-    pub kind: Kind,
-    /// The member's key without its quotes; `None` for elements and the root.
-    pub key: Option<Span>,
-    /// Whether the key holds a backslash.
-    pub key_escaped: bool,
-    /// The whole value, a string with its quotes.
-    pub value: Span,
-    /// Whether the value is a string that holds a backslash.
-    pub escaped: bool,
-    /// The end of the `{`, `[` or `,` before this member or element: from here its own bytes begin, white space included. For
-    /// the root 0.
-    pub before: u32,
-    /// The index of the first node after this one and all inside it.
-    pub next: u32,
-}
-
-/// The result of a scan, kept for the next one.
-#[derive(Debug, Default)]
-pub struct Tape {
-    nodes: Vec<Node>,
-    open: Vec<usize>,
-}
-
-impl Tape {
-    /// The values in document order, each container before what it holds; the root is the first. Empty before the first scan
-    /// and after a failed one.
-    pub fn nodes(&self) -> &[Node] {
-        &self.nodes
-    }
-
-    fn clear(&mut self) {
-        self.nodes.clear();
-        self.open.clear();
     }
 }
 
