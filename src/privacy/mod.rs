@@ -1,5 +1,6 @@
 //! The pure core: values in, values out.
 
+pub mod canonical;
 pub mod error;
 pub mod fold;
 pub mod keyset;
