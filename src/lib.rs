@@ -1,6 +1,7 @@
 //! sivcar, an AES-SIV sidecar for Apache Kafka.
 
 pub mod kafka;
+pub mod keys;
 pub mod privacy;
 pub mod record;
 pub mod secret;
