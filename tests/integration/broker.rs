@@ -1,0 +1,112 @@
+//! A real Apache Kafka for one test: started by `./dev kafka start` in its own folder under `target/kafka/`, on free ports
+//! of the loopback interface.
+//!
+//! Always holds: the broker ends with its [`Broker`], also when the test panics, and also when the whole test process is
+//! killed (a watchdog outside it notices). A broker that cannot be had is a panic, never a skip. The folder is removed
+//! unless the test failed; then its path is printed, with the log in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// One broker with its own data and ports.
+pub struct Broker {
+    /// What clients take as `bootstrap.servers`; stays the same over [`Broker::restart`].
+    pub bootstrap: String,
+    /// Its configuration, log and data.
+    pub folder: PathBuf,
+    /// Stops the broker when its standard input ends, so at the latest with this process.
+    watchdog: Child,
+}
+
+impl Broker {
+    /// Starts a new, empty broker and waits until it serves: about four seconds.
+    pub fn start() -> Broker {
+        let kafka = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/kafka");
+        fs::create_dir_all(&kafka).expect("target/ can be written");
+        let folder = tempfile::Builder::new().prefix("test-").tempdir_in(kafka).expect("target/ can be written").keep();
+        let watchdog = watch(&folder);
+        let mut broker = Broker { bootstrap: String::new(), folder, watchdog };
+        broker.bootstrap = broker.dev("start");
+        broker
+    }
+
+    /// Stops it as an operator would; its data stays. Nothing if it does not run.
+    pub fn stop(&self) {
+        self.dev("stop");
+    }
+
+    /// `kill -9`.
+    pub fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    /// Freezes it where it stands (`SIGSTOP`): connections stay open and nothing answers.
+    pub fn pause(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets a paused broker go on.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Starts it again after [`Broker::stop`] or [`Broker::kill`], on the same data and ports.
+    pub fn restart(&self) {
+        let bootstrap = self.dev("start");
+        assert_eq!(bootstrap, self.bootstrap, "a restarted broker keeps its address");
+    }
+
+    /// Its log since its last start.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).expect("a started broker has a log")
+    }
+
+    fn signal(&self, signal: Signal) {
+        let text = fs::read_to_string(self.folder.join("pid")).expect("the broker runs");
+        let pid = text.trim().parse().ok().and_then(Pid::from_raw).expect("dev writes a process id");
+        kill_process(pid, signal).expect("the broker runs");
+    }
+
+    fn dev(&self, verb: &str) -> String {
+        let output = command(&self.folder, verb).output().expect("./dev can be run");
+        let printed = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        assert!(output.status.success(), "kafka {verb}: {}", String::from_utf8_lossy(&output.stderr));
+        printed
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        drop(self.watchdog.stdin.take());
+        let stopped = self.watchdog.wait();
+        if std::thread::panicking() {
+            eprintln!("the broker's log and data: {}", self.folder.display());
+        } else {
+            assert!(stopped.is_ok_and(|status| status.success()), "the broker was not stopped");
+            fs::remove_dir_all(&self.folder).expect("a stopped broker's folder can be removed");
+        }
+    }
+}
+
+fn command(folder: &Path, verb: &str) -> Command {
+    let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("dev"));
+    command.args(["kafka", verb, "--dir"]).arg(folder);
+    command
+}
+
+/// A shell in a process group of its own, so that Ctrl-C does not end it before the broker.
+fn watch(folder: &Path) -> Child {
+    use std::os::unix::process::CommandExt;
+    let stop = command(folder, "stop");
+    Command::new("sh")
+        .args(["-c", "cat; exec \"$@\"", "watchdog"])
+        .arg(stop.get_program())
+        .args(stop.get_args())
+        .stdin(Stdio::piped())
+        .process_group(0)
+        .spawn()
+        .expect("a shell can be run")
+}

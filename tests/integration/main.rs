@@ -1,0 +1,4 @@
+//! Scenarios on a real Apache Kafka.
+
+mod broker;
+mod broker_works;
