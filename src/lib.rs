@@ -2,6 +2,7 @@
 
 pub mod kafka;
 pub mod keys;
+pub mod memory;
 pub mod privacy;
 pub mod record;
 pub mod secret;

@@ -1,0 +1,303 @@
+//! The embedded log: topics, transactions and a consumer group in memory, behind the same seam as Kafka.
+//!
+//! The production worker runs over it in the demo, the simulation and the tests. Always holds, as in Kafka: a `read_committed`
+//! reader stops at the last stable offset and never sees an aborted record; a producer is fenced by the next one with its
+//! transactional id; offsets are committed with the transaction that carries them, and only for a member of the current
+//! generation. Everything is decided under one lock, so a single-threaded run is deterministic; whoever waits is woken by
+//! every change and never waits longer than asked. Deliberately not here: durability, compaction, retention by time, more than
+//! one group per handle.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::record::{Partition, Record};
+use crate::stream::log::{Bounds, Committed, Fault, Fetched, Log, TopicFacts};
+
+mod consumer;
+mod group;
+mod partition;
+mod producer;
+
+pub use consumer::{MemoryConsumer, MemoryMembership, MemoryReader};
+use group::Group;
+use partition::TransactionNumber;
+pub use producer::MemoryProducer;
+
+/// What a Kafka broker takes by default, in bytes.
+const MAX_MESSAGE_BYTES: usize = 1_048_588;
+
+/// How long a request for committed offsets waits for a pending transaction, unless told otherwise.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// A topic: its partitions and what [`Log::topic`] tells of it.
+struct Topic {
+    partitions: Vec<partition::Partition>,
+    cleanup_policy: String,
+    max_message_bytes: usize,
+}
+
+/// What a transactional id has in progress.
+#[derive(Default)]
+struct Transactional {
+    epoch: u64,
+    open: Option<Open>,
+}
+
+/// An open transaction.
+struct Open {
+    number: TransactionNumber,
+    group: Option<Arc<str>>,
+    offsets: BTreeMap<Partition, Committed>,
+}
+
+/// Everything, under one lock.
+#[derive(Default)]
+struct State {
+    topics: BTreeMap<Arc<str>, Topic>,
+    groups: BTreeMap<Arc<str>, Group>,
+    transactional: BTreeMap<String, Transactional>,
+    transactions: TransactionNumber,
+}
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// A handle to an embedded log, for one group. Clones and [`MemoryLog::of_group`] share the log: each is one process.
+#[derive(Clone)]
+pub struct MemoryLog {
+    shared: Arc<Shared>,
+    group: Arc<str>,
+    patience: Duration,
+}
+
+impl MemoryLog {
+    /// An empty log, and the handle of the group `group` to it.
+    pub fn new(group: &str) -> Self {
+        Self { shared: Arc::default(), group: group.into(), patience: PATIENCE }
+    }
+
+    /// The same log for another group.
+    pub fn of_group(&self, group: &str) -> Self {
+        Self { group: group.into(), ..self.clone() }
+    }
+
+    /// The same log, whose requests for committed offsets wait this long for a pending transaction; zero makes a
+    /// single-threaded run step without waiting.
+    pub fn with_patience(&self, patience: Duration) -> Self {
+        Self { patience, ..self.clone() }
+    }
+
+    /// Appends a record outside of any transaction and gives its offset; `None` where there is no such partition.
+    pub fn append(&self, partition: &Partition, record: Record) -> Option<i64> {
+        let mut state = self.lock();
+        let offset = state.partition(partition)?.append(None, record);
+        self.shared.changed.notify_all();
+        Some(offset)
+    }
+
+    /// Every record of `topic` that a `read_committed` reader sees, partition by partition.
+    pub fn records(&self, topic: &str) -> Vec<Fetched> {
+        self.collect(topic, |log, each| {
+            log.read(log.low(), usize::MAX, each);
+        })
+    }
+
+    /// Every record of `topic`, those of open and aborted transactions included.
+    pub fn uncommitted(&self, topic: &str) -> Vec<Fetched> {
+        self.collect(topic, |log, each| log.all().for_each(|(offset, record)| each(offset, record)))
+    }
+
+    /// The names of all topics.
+    pub fn topics(&self) -> Vec<Arc<str>> {
+        self.lock().topics.keys().cloned().collect()
+    }
+
+    /// What the group committed for `partition`.
+    pub fn committed(&self, partition: &Partition) -> Option<Committed> {
+        self.lock().groups.get(&self.group)?.offsets.get(partition).cloned()
+    }
+
+    /// Commits an offset from outside, as an operator's tool does.
+    pub fn set_committed(&self, partition: &Partition, committed: Option<Committed>) {
+        let mut state = self.lock();
+        let offsets = &mut state.group(&self.group).offsets;
+        match committed {
+            Some(committed) => offsets.insert(partition.clone(), committed),
+            None => offsets.remove(partition),
+        };
+    }
+
+    /// Drops the records before `offset`, as retention does.
+    pub fn trim(&self, partition: &Partition, offset: i64) {
+        if let Some(log) = self.lock().partition(partition) {
+            log.trim(offset);
+        }
+    }
+
+    /// Adds partitions to a topic at run time, and lets every group know.
+    pub fn add_partitions(&self, topic: &str, more: usize) {
+        let mut state = self.lock();
+        if let Some(topic) = state.topics.get_mut(topic) {
+            topic.partitions.extend((0..more).map(|_| partition::Partition::default()));
+        }
+        state.replan();
+        self.shared.changed.notify_all();
+    }
+
+    /// Deletes a topic with all it holds.
+    pub fn delete_topic(&self, topic: &str) {
+        self.lock().topics.remove(topic);
+    }
+
+    /// Puts the oldest member out of the group, as a session timeout does; `false` where there is none.
+    pub fn expel_oldest(&self) -> bool {
+        let mut state = self.lock();
+        let counts = state.counts();
+        let group = state.group(&self.group);
+        let expelled = group.members().first().is_some_and(|member| group.leave(*member, &counts));
+        self.shared.changed.notify_all();
+        expelled
+    }
+
+    /// Aborts the open transaction of `transactional_id`, as its timeout does; `false` where there is none.
+    pub fn expire(&self, transactional_id: &str) -> bool {
+        let mut state = self.lock();
+        let Some(producer) = state.transactional.get_mut(transactional_id) else { return false };
+        producer.epoch += 1;
+        let Some(open) = producer.open.take() else { return false };
+        state.end(open, false);
+        self.shared.changed.notify_all();
+        true
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // a panic elsewhere leaves whole records: every change below is made in one go
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the state until `look` has something to give or `wait` is over, then gives the last look.
+    fn wait<T>(&self, wait: Duration, mut look: impl FnMut(&mut State) -> Option<T>) -> Option<T> {
+        let until = Instant::now() + wait;
+        let mut state = self.lock();
+        loop {
+            if let Some(found) = look(&mut state) {
+                return Some(found);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            let woken = self.shared.changed.wait_timeout(state, left);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn collect(&self, topic: &str, walk: impl Fn(&partition::Partition, &mut dyn FnMut(i64, &Record))) -> Vec<Fetched> {
+        let mut found = Vec::new();
+        let state = self.lock();
+        let Some((name, topic)) = state.topics.get_key_value(topic) else { return found };
+        for (number, log) in topic.partitions.iter().enumerate() {
+            let partition = Partition::new(name.clone(), number as i32);
+            walk(log, &mut |offset, record| {
+                found.push(Fetched { partition: partition.clone(), offset, record: record.clone() });
+            });
+        }
+        found
+    }
+}
+
+impl State {
+    fn partition(&mut self, partition: &Partition) -> Option<&mut partition::Partition> {
+        let number = usize::try_from(partition.number).ok()?;
+        self.topics.get_mut(&partition.topic)?.partitions.get_mut(number)
+    }
+
+    fn bounds(&mut self, partition: &Partition) -> Option<Bounds> {
+        let log = self.partition(partition)?;
+        Some(Bounds { low: log.low(), stable: log.stable(), high: log.high() })
+    }
+
+    fn group(&mut self, group: &Arc<str>) -> &mut Group {
+        self.groups.entry(group.clone()).or_default()
+    }
+
+    fn counts(&self) -> BTreeMap<Arc<str>, usize> {
+        self.topics.iter().map(|(name, topic)| (name.clone(), topic.partitions.len())).collect()
+    }
+
+    fn replan(&mut self) {
+        let counts = self.counts();
+        self.groups.values_mut().for_each(|group| group.plan(&counts));
+    }
+
+    /// Ends a transaction everywhere: markers, then offsets.
+    fn end(&mut self, open: Open, committed: bool) {
+        for topic in self.topics.values_mut() {
+            topic.partitions.iter_mut().for_each(|log| log.end(open.number, committed));
+        }
+        let Some(group) = open.group.and_then(|group| self.groups.get_mut(&group)) else { return };
+        group.pending.retain(|_, number| *number != open.number);
+        if committed {
+            group.offsets.extend(open.offsets);
+        }
+    }
+}
+
+impl Log for MemoryLog {
+    type Membership = MemoryMembership;
+    type Consumer = MemoryConsumer;
+    type Producer = MemoryProducer;
+    type Reader = MemoryReader;
+
+    fn consumer(&self, _worker: usize, topics: &[Arc<str>]) -> Result<MemoryConsumer, Fault> {
+        Ok(MemoryConsumer::join(self.clone(), topics))
+    }
+
+    fn producer(&self, transactional_id: &str) -> Result<MemoryProducer, Fault> {
+        Ok(MemoryProducer::new(self.clone(), transactional_id))
+    }
+
+    fn reader(&self, topic: &str) -> Result<MemoryReader, Fault> {
+        match self.lock().topics.get_key_value(topic) {
+            Some((name, topic)) => {
+                let starts = topic.partitions.iter().map(partition::Partition::low).collect();
+                Ok(MemoryReader::new(self.clone(), name.clone(), starts))
+            }
+            None => Err(Fault::Fatal(format!("topic {topic} does not exist"))),
+        }
+    }
+
+    fn message_max_bytes(&self) -> usize {
+        usize::MAX
+    }
+
+    fn topic(&self, topic: &str) -> Result<Option<TopicFacts>, Fault> {
+        Ok(self.lock().topics.get(topic).map(|topic| TopicFacts {
+            partitions: topic.partitions.len() as i32,
+            cleanup_policy: topic.cleanup_policy.clone(),
+            max_message_bytes: topic.max_message_bytes,
+        }))
+    }
+
+    fn create_topic(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<(), Fault> {
+        let set = |name: &str| settings.iter().find(|setting| setting.0 == name).map(|setting| setting.1);
+        let max_message_bytes = match set("max.message.bytes").map(str::parse) {
+            None => MAX_MESSAGE_BYTES,
+            Some(Ok(bytes)) => bytes,
+            Some(Err(_)) => return Err(Fault::Fatal(format!("topic {topic}: max.message.bytes is no number"))),
+        };
+        let mut state = self.lock();
+        state.topics.entry(topic.into()).or_insert_with(|| Topic {
+            partitions: (0..partitions).map(|_| partition::Partition::default()).collect(),
+            cleanup_policy: set("cleanup.policy").unwrap_or("delete").to_owned(),
+            max_message_bytes,
+        });
+        state.replan();
+        self.shared.changed.notify_all();
+        Ok(())
+    }
+}

@@ -1,0 +1,145 @@
+//! One partition of the embedded log: records, markers, and what a `read_committed` reader may see of them.
+//!
+//! Always holds: offsets are dense and never reused; a marker takes an offset, as in Kafka; the last stable offset is the first
+//! record of the earliest open transaction. Which transactions are open is known per partition, since in a real log markers
+//! arrive at each partition in their own time. Deliberately not here: compaction, retention (but for [`Partition::trim`]).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::record::Record;
+
+/// The number of a transaction, unique in a broker.
+pub(super) type TransactionNumber = u64;
+
+/// What stands at an offset.
+enum Entry {
+    Data { transaction: Option<TransactionNumber>, record: Record },
+    Marker,
+}
+
+/// A partition's log.
+#[derive(Default)]
+pub(super) struct Partition {
+    entries: Vec<Entry>,
+    low: usize,
+    open: BTreeMap<TransactionNumber, usize>,
+    aborted: BTreeSet<TransactionNumber>,
+}
+
+impl Partition {
+    /// Appends a record and gives its offset.
+    pub(super) fn append(&mut self, transaction: Option<TransactionNumber>, record: Record) -> i64 {
+        let offset = self.entries.len();
+        if let Some(number) = transaction {
+            self.open.entry(number).or_insert(offset);
+        }
+        self.entries.push(Entry::Data { transaction, record });
+        offset as i64
+    }
+
+    /// Writes the marker that ends a transaction here.
+    pub(super) fn end(&mut self, number: TransactionNumber, committed: bool) {
+        if self.open.remove(&number).is_some() {
+            self.entries.push(Entry::Marker);
+            if !committed {
+                self.aborted.insert(number);
+            }
+        }
+    }
+
+    pub(super) fn low(&self) -> i64 {
+        self.low as i64
+    }
+
+    pub(super) fn high(&self) -> i64 {
+        self.entries.len() as i64
+    }
+
+    /// The last stable offset.
+    pub(super) fn stable(&self) -> i64 {
+        self.open.values().min().map_or(self.high(), |offset| *offset as i64)
+    }
+
+    /// Drops everything before `offset`, as retention does.
+    pub(super) fn trim(&mut self, offset: i64) {
+        self.low = usize::try_from(offset).unwrap_or(0).clamp(self.low, self.entries.len());
+    }
+
+    /// Reads up to `max` committed records from `from` on, and gives the offset to continue at: past markers and aborted
+    /// records too.
+    pub(super) fn read(&self, from: i64, max: usize, mut each: impl FnMut(i64, &Record)) -> i64 {
+        let mut next = from.max(self.low());
+        let mut taken = 0;
+        while next < self.stable() && taken < max {
+            if let Some(record) = self.committed(next) {
+                each(next, record);
+                taken += 1;
+            }
+            next += 1;
+        }
+        next
+    }
+
+    /// Every record, as a `read_uncommitted` client sees it.
+    pub(super) fn all(&self) -> impl Iterator<Item = (i64, &Record)> {
+        self.entries.iter().enumerate().skip(self.low).filter_map(|(offset, entry)| match entry {
+            Entry::Data { record, .. } => Some((offset as i64, record)),
+            Entry::Marker => None,
+        })
+    }
+
+    fn committed(&self, offset: i64) -> Option<&Record> {
+        match self.entries.get(usize::try_from(offset).ok()?)? {
+            Entry::Data { transaction: Some(number), .. } if self.aborted.contains(number) => None,
+            Entry::Data { record, .. } => Some(record),
+            Entry::Marker => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(partition: &Partition, from: i64) -> (Vec<i64>, i64) {
+        let mut offsets = Vec::new();
+        let next = partition.read(from, usize::MAX, |offset, _| offsets.push(offset));
+        (offsets, next)
+    }
+
+    #[test]
+    fn an_open_transaction_holds_back_what_follows_it() {
+        let mut partition = Partition::default();
+        partition.append(None, Record::default());
+        partition.append(Some(7), Record::default());
+        partition.append(None, Record::default());
+        assert_eq!((partition.stable(), partition.high()), (1, 3));
+        assert_eq!(read(&partition, 0), (vec![0], 1));
+        partition.end(7, true);
+        assert_eq!((partition.stable(), partition.high()), (4, 4));
+        assert_eq!(read(&partition, 1), (vec![1, 2], 4));
+    }
+
+    #[test]
+    fn an_aborted_record_is_never_read() {
+        let mut partition = Partition::default();
+        partition.append(Some(1), Record::default());
+        partition.append(Some(2), Record::default());
+        partition.end(1, false);
+        assert_eq!(partition.stable(), 1);
+        partition.end(2, true);
+        assert_eq!(read(&partition, 0), (vec![1], 4));
+        assert_eq!(partition.all().count(), 2);
+    }
+
+    #[test]
+    fn a_trimmed_record_is_gone_and_offsets_stay() {
+        let mut partition = Partition::default();
+        for _ in 0..3 {
+            partition.append(None, Record::default());
+        }
+        partition.trim(2);
+        assert_eq!((partition.low(), partition.high()), (2, 3));
+        assert_eq!(read(&partition, 2), (vec![2], 3));
+    }
+}

@@ -1,0 +1,197 @@
+//! How a worker's tasks come to be, wait, open, pause and stop.
+//!
+//! On assignment: committed offsets (waiting for pending transactions) → their metadata is checked → the start offset → assign.
+//! Always holds: a task opens only under a policy at least as new as the one its last outputs were made under; whether the control
+//! topic went backwards is told only by an end that was asked for after that version was learned.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use super::error::Error;
+use super::happening::Happening;
+use super::log::{Consumer, Fault, Log};
+use super::task::{Task, TaskState};
+use super::worker::Worker;
+use crate::record::Partition;
+
+/// How often a worker tells the lag of one of its tasks, in turn.
+const LAG_EVERY: Duration = Duration::from_secs(1);
+
+/// How often a waiting task is told of.
+const WAIT_TOLD_EVERY: Duration = Duration::from_secs(5);
+
+impl<L: Log> Worker<L> {
+    /// Answers what was assigned, as soon as the broker knows the offsets; else the next step tries again.
+    pub(super) fn answer_assignment(&mut self) -> Result<(), Error> {
+        let Some(snapshot) = self.context.current.snapshot() else { return Ok(()) };
+        if self.assigning.is_empty() {
+            return Ok(());
+        }
+        let tasks = match self.resolve_starts(&snapshot.control) {
+            Ok(tasks) => tasks?,
+            // another try, or the loss is told by the next poll
+            Err(Fault::Retry(_) | Fault::Lost(_)) => return Ok(()),
+            Err(fault) => return Err(fault.into()),
+        };
+        let starts: Vec<(Partition, i64)> =
+            tasks.iter().map(|(partition, task)| (partition.clone(), task.position)).collect();
+        match self.consumer.assign(&starts) {
+            Ok(()) => {}
+            Err(Fault::Retry(_) | Fault::Lost(_)) => return Ok(()),
+            Err(fault) => return Err(fault.into()),
+        }
+        self.assigning.clear();
+        self.tasks.extend(tasks);
+        Ok(())
+    }
+
+    /// The tasks of what is being assigned. The outer error is the broker's, the inner one stops the process.
+    #[allow(clippy::type_complexity)] // two results: what the broker could not tell, and what must not be
+    fn resolve_starts(&mut self, control: &str) -> Result<Result<Vec<(Partition, Task)>, Error>, Fault> {
+        let committed = self.consumer.committed(&self.assigning)?;
+        let mut tasks = Vec::with_capacity(committed.len());
+        for (partition, committed) in self.assigning.iter().zip(committed) {
+            let low = match committed {
+                Some(_) => 0,
+                None => self.consumer.bounds(partition)?.low,
+            };
+            let Some(source) = self.context.source(&partition.topic) else {
+                return Ok(Err(Error::Broker(format!("{partition} was assigned, its topic was not asked for"))));
+            };
+            match Task::open(partition, source, committed, low, control) {
+                Ok(task) => tasks.push((partition.clone(), task)),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(Ok(tasks))
+    }
+
+    /// Opens tasks whose policy is there, stops those of changed sources, pauses and resumes.
+    pub(super) fn update_tasks(&mut self) -> Result<(), Error> {
+        self.stop_changed_sources();
+        self.open_waiting()?;
+        let stale = !self.context.current.is_fresh();
+        if stale != self.stale {
+            self.stale = stale;
+            self.context.tell(&Happening::Stale { worker: self.number, stale });
+            if stale {
+                self.rewind()?;
+            }
+        }
+        self.apply_pauses()?;
+        if !self.context.ready.is_set() {
+            let open = self.assigning.is_empty() && self.tasks.values().all(Task::is_open) && !stale;
+            self.context.ready.worker(self.number, open && self.consumer.membership().is_ok());
+        }
+        Ok(())
+    }
+
+    fn stop_changed_sources(&mut self) {
+        let facts = self.context.facts.load();
+        let wrong = |partition: &Partition, task: &Task| match facts.sources.get(task.source) {
+            Some(Ok(count)) if partition.number < *count => None,
+            Some(Ok(count)) => Some(format!("{partition} was added at run time, there were {count} partitions")),
+            Some(Err(what)) => Some(what.clone()),
+            None => Some("the source is not configured".to_owned()),
+        };
+        let running = self.tasks.iter().filter(|(_, task)| !matches!(task.state, TaskState::Stopped(_)));
+        let stopping: Vec<(Partition, String)> = running
+            .filter_map(|(partition, task)| wrong(partition, task).map(|what| (partition.clone(), what)))
+            .collect();
+        for (partition, what) in stopping {
+            if let Some(task) = self.tasks.get(&partition) {
+                self.context.stop_source(task.source, &what);
+            }
+            self.stop_task(&partition, "source_changed", &what);
+        }
+    }
+
+    /// Stops one task until a person has looked; its records leave the batch.
+    pub(super) fn stop_task(&mut self, partition: &Partition, reason: &'static str, detail: &str) {
+        self.batch.retain(|fetched| fetched.partition != *partition);
+        self.careful.remove(partition);
+        if let Some(task) = self.tasks.get_mut(partition) {
+            task.state = TaskState::Stopped(reason);
+            self.context.tell(&Happening::Stopped { partition, reason, detail });
+        }
+    }
+
+    fn open_waiting(&mut self) -> Result<(), Error> {
+        let Some(snapshot) = self.context.current.snapshot() else { return Ok(()) };
+        for (partition, task) in self.tasks.iter_mut().filter(|(_, task)| task.state == TaskState::Waiting) {
+            if task.floor <= snapshot.version() {
+                task.state = TaskState::Open;
+                self.context.tell(&Happening::Opened { partition, position: task.position });
+                continue;
+            }
+            let confirmed = self.context.current.confirmed().filter(|confirmed| confirmed.asked >= task.learned);
+            if confirmed.is_some_and(|confirmed| u64::try_from(confirmed.end).unwrap_or(0) < task.floor) {
+                return Err(Error::PolicyWentBackwards(format!(
+                    "{partition} was last written under policy {}, beyond the control topic's end: it was emptied",
+                    task.floor
+                )));
+            }
+            self.context.current.want(task.floor);
+            if task.told.is_none_or(|told| told.elapsed() > WAIT_TOLD_EVERY) {
+                task.told = Some(Instant::now());
+                let (floor, version) = (task.floor, snapshot.version());
+                self.context.tell(&Happening::Waiting { partition, floor, version });
+            }
+        }
+        Ok(())
+    }
+
+    /// Pauses what may not work and resumes what may, from its position: what came meanwhile was dropped.
+    fn apply_pauses(&mut self) -> Result<(), Error> {
+        let stale = self.stale;
+        let wrong = |task: &Task| task.paused == (task.is_open() && !stale);
+        let (mut pause, mut resume) = (Vec::new(), Vec::new());
+        for (partition, task) in self.tasks.iter().filter(|(_, task)| wrong(task)) {
+            match task.paused {
+                true => resume.push((partition.clone(), task.position)),
+                false => pause.push(partition.clone()),
+            }
+        }
+        let partitions: Vec<Partition> = resume.iter().map(|(partition, _)| partition.clone()).collect();
+        let consumer = &mut self.consumer;
+        let mut done = if pause.is_empty() { Ok(()) } else { consumer.pause(&pause) };
+        if !resume.is_empty() {
+            done = done.and_then(|()| consumer.seek(&resume)).and_then(|()| consumer.resume(&partitions));
+        }
+        match done {
+            Ok(()) => {}
+            Err(Fault::Retry(_) | Fault::Lost(_)) => return Ok(()),
+            Err(fault) => return Err(fault.into()),
+        }
+        for partition in pause.iter().chain(&partitions) {
+            if let Some(task) = self.tasks.get_mut(partition) {
+                task.paused = !task.paused;
+                task.next = task.position;
+            }
+        }
+        self.batch.retain(|fetched| !pause.contains(&fetched.partition));
+        Ok(())
+    }
+
+    /// Tells the lag of one task a second, in turn; where the broker does not answer, another time.
+    pub(super) fn tell_lag(&mut self) {
+        let next = match &self.lag_told {
+            Some((at, _)) if at.elapsed() < LAG_EVERY => return,
+            Some((_, last)) => self.tasks.range((std::ops::Bound::Excluded(last), std::ops::Bound::Unbounded)).next(),
+            None => None,
+        };
+        let Some((partition, task)) = next.or_else(|| self.tasks.first_key_value()) else { return };
+        let partition = partition.clone();
+        if let Ok(bounds) = self.consumer.bounds(&partition) {
+            let records = (bounds.high - task.position).max(0);
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let age = task.timestamp.and_then(|at| u64::try_from(at).ok()).filter(|_| records > 0);
+            self.context.tell(&Happening::Lag {
+                partition: &partition,
+                records,
+                unstable: (bounds.high - bounds.stable).max(0),
+                age: age.map(|at| now.saturating_sub(Duration::from_millis(at))),
+            });
+        }
+        self.lag_told = Some((Instant::now(), partition));
+    }
+}

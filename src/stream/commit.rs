@@ -1,0 +1,270 @@
+//! One transaction of a worker, from begin to its settled outcome.
+//!
+//! ```text
+//!   begin ─► process and produce each ─► drain ─► send offsets ─► commit ──► committed: tasks advance, counts are told
+//!     │            any fault ─► abort ──────────────► rewind to the positions at begin      ▲
+//!     │            broker refuses a record ─► abort ─► one input at a time ─► culprit to the dead letters
+//!     └── unknown outcome ─► new producer, init ─► committed metadata: ours ────────────────┘
+//!                                                    the previous ─► rewind · neither ─► lost: join anew
+//! ```
+//!
+//! Always holds: every transaction commits an offset for every task it wrote anything for, and never none; a task that never
+//! committed commits its start before anything is written for it; a fenced producer ends the process and is never made anew.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::error::Error;
+use super::happening::Happening;
+use super::log::{Committed, Consumer, Fault, Log, Outgoing, Producer};
+use super::pipeline::Treatment;
+use super::topics::wire_bytes;
+use super::transaction::{Metadata, PATIENCE, Tally, retry};
+use super::worker::Worker;
+use crate::record::Partition;
+
+/// The longest wait between an abort and the next try.
+const ABORT_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// What a transaction was about to commit.
+struct Staged {
+    /// How many records of the batch it took.
+    taken: usize,
+    /// What is committed for each task it wrote for.
+    offsets: BTreeMap<Partition, Committed>,
+    /// The policy it was made under.
+    policy: u64,
+    /// The timestamp of each task's last record.
+    timestamps: BTreeMap<Partition, Option<i64>>,
+    /// What it did.
+    tally: Tally,
+    /// How long sending the offsets and committing took.
+    commit: Duration,
+}
+
+/// How a transaction ended.
+enum Outcome {
+    Committed(Staged),
+    /// Nothing of it happened.
+    Aborted,
+    /// Nothing of it happened, and the broker will not take one of its records.
+    Refused,
+    /// Nothing of it happened, for this worker is no longer a member.
+    Lost,
+    /// Somebody else committed for one of its tasks.
+    Superseded,
+}
+
+/// The producer in the slot; it is empty only after a failed renewal, which ends the worker.
+fn producer<P>(slot: &mut Option<P>) -> Result<&mut P, Fault> {
+    slot.as_mut().ok_or_else(|| Fault::Fatal("the producer is gone".to_owned()))
+}
+
+type Membership<L> = <L as Log>::Membership;
+
+impl<L: Log> Worker<L> {
+    /// Commits the start offset of each open task that never committed; `false` where that has to be tried again.
+    pub(super) fn commit_starts(&mut self, member: &Membership<L>) -> Result<bool, Error> {
+        let starts: Vec<(Partition, i64)> = self
+            .tasks
+            .iter()
+            .filter(|(_, task)| task.is_open() && task.committed.is_none())
+            .map(|(partition, task)| (partition.clone(), task.position))
+            .collect();
+        let outcome = self.transact(member, 0, Treatment::Protect, &starts)?;
+        let committed = matches!(outcome, Outcome::Committed(_));
+        self.settle(outcome)?;
+        Ok(committed)
+    }
+
+    /// Commits what stands in the batch, or as much of it as one transaction holds; gives how many records.
+    pub(super) fn commit_batch(&mut self, member: &Membership<L>) -> Result<u64, Error> {
+        if self.batch.is_empty() {
+            return Ok(0);
+        }
+        let outcome = self.transact(member, usize::MAX, Treatment::Protect, &[])?;
+        if !matches!(outcome, Outcome::Refused) {
+            return self.settle(outcome);
+        }
+        if self.batch.len() > 1 {
+            for fetched in &self.batch {
+                self.careful.insert(fetched.partition.clone(), fetched.offset + 1);
+            }
+            self.rewind()?;
+            return Ok(0);
+        }
+        for treatment in [Treatment::Reject, Treatment::RejectShort] {
+            let outcome = self.transact(member, 1, treatment, &[])?;
+            if !matches!(outcome, Outcome::Refused) {
+                return self.settle(outcome);
+            }
+        }
+        Err(Error::Broker("the broker refuses even a short dead letter; see the log for its reason".to_owned()))
+    }
+
+    /// Runs one transaction over the first `most` records of the batch, and over `starts` beside.
+    fn transact(
+        &mut self,
+        member: &Membership<L>,
+        most: usize,
+        treatment: Treatment,
+        starts: &[(Partition, i64)],
+    ) -> Result<Outcome, Error> {
+        let Some(pipeline) = &self.pipeline else { return Ok(Outcome::Aborted) };
+        let snapshot = pipeline.snapshot().clone();
+        let metadata =
+            Metadata { policy: snapshot.version(), control: snapshot.control.clone(), txn: self.names.next() }
+                .to_string();
+        let starts = starts
+            .iter()
+            .map(|(partition, offset)| (partition.clone(), Committed { offset: *offset, metadata: metadata.clone() }));
+        let mut staged = Staged {
+            taken: 0,
+            offsets: starts.collect(),
+            policy: snapshot.version(),
+            timestamps: BTreeMap::new(),
+            tally: Tally::default(),
+            commit: Duration::ZERO,
+        };
+        retry(PATIENCE, || producer(&mut self.producer)?.begin())?;
+        let done = self.stage(member, most, treatment, &metadata, &mut staged);
+        match done {
+            Ok(()) => Ok(Outcome::Committed(staged)),
+            Err(Fault::Unknown(detail)) => self.resolve(staged, &detail),
+            Err(fault) => self.abort(fault, staged),
+        }
+    }
+
+    /// From the first record to the commit.
+    fn stage(
+        &mut self,
+        member: &Membership<L>,
+        most: usize,
+        treatment: Treatment,
+        metadata: &str,
+        staged: &mut Staged,
+    ) -> Result<(), Fault> {
+        let Some(pipeline) = &mut self.pipeline else { return Err(Fault::Abort("no snapshot is pinned".to_owned())) };
+        let facts = self.context.facts.load();
+        let mut outputs: Vec<Outgoing> = Vec::new();
+        for fetched in self.batch.iter().take(most) {
+            if staged.tally.output_bytes >= self.context.plan.limits.output_bytes {
+                break;
+            }
+            let Some(task) = self.tasks.get(&fetched.partition) else { continue };
+            pipeline.process(task.source, fetched, treatment, &facts.limits, &mut outputs, &mut staged.tally);
+            staged.taken += 1;
+            let committed = Committed { offset: fetched.offset + 1, metadata: metadata.to_owned() };
+            staged.offsets.insert(fetched.partition.clone(), committed);
+            staged.timestamps.insert(fetched.partition.clone(), fetched.record.timestamp);
+            for output in outputs.drain(..) {
+                staged.tally.output_bytes += wire_bytes(&output.record);
+                producer(&mut self.producer)?.produce(output)?;
+            }
+        }
+        let producer = producer(&mut self.producer)?;
+        retry(PATIENCE, || producer.drain())?;
+        let began = Instant::now();
+        let offsets: Vec<(Partition, i64, String)> = staged
+            .offsets
+            .iter()
+            .map(|(partition, committed)| (partition.clone(), committed.offset, committed.metadata.clone()))
+            .collect();
+        if offsets.is_empty() {
+            // an empty list would commit unfenced
+            return Err(Fault::Abort("nothing to commit".to_owned()));
+        }
+        retry(PATIENCE, || producer.send_offsets(&offsets, member))?;
+        let done = retry(PATIENCE, || producer.commit());
+        staged.commit = began.elapsed();
+        match done {
+            // a commit that was only ever told to be tried again may have happened
+            Err(Fault::Retry(detail)) => Err(Fault::Unknown(detail)),
+            done => done,
+        }
+    }
+
+    /// Aborts after `fault`.
+    fn abort(&mut self, fault: Fault, staged: Staged) -> Result<Outcome, Error> {
+        let (reason, outcome) = match &fault {
+            Fault::Fenced(_) | Fault::Fatal(_) => return Err(fault.into()),
+            Fault::Refused(_) => ("refused", Outcome::Refused),
+            Fault::Lost(_) => ("lost", Outcome::Lost),
+            Fault::Retry(_) | Fault::Abort(_) | Fault::Unknown(_) | Fault::OutOfRange(..) => {
+                ("fault", Outcome::Aborted)
+            }
+        };
+        self.context.tell(&Happening::Aborted { worker: self.number, reason, detail: &fault.to_string() });
+        match retry(PATIENCE, || producer(&mut self.producer)?.abort()) {
+            Ok(()) => Ok(outcome),
+            Err(fault @ (Fault::Fenced(_) | Fault::Fatal(_))) => Err(fault.into()),
+            Err(fault) => match self.resolve(staged, &fault.to_string())? {
+                Outcome::Aborted => Ok(outcome),
+                other => Ok(other),
+            },
+        }
+    }
+
+    /// Finds out whether a transaction happened: the next producer of the same id waits for it to end, then the group's
+    /// offsets tell.
+    fn resolve(&mut self, staged: Staged, detail: &str) -> Result<Outcome, Error> {
+        self.context.tell(&Happening::Aborted { worker: self.number, reason: "unknown", detail });
+        self.renew_producer()?;
+        let partitions: Vec<Partition> = staged.offsets.keys().cloned().collect();
+        let consumer = &mut self.consumer;
+        let found = match retry(PATIENCE, || consumer.committed(&partitions)) {
+            Ok(found) => found,
+            Err(Fault::Lost(_)) => Vec::new(),
+            Err(fault) => return Err(fault.into()),
+        };
+        let ours = found.iter().flatten().eq(staged.offsets.values());
+        let previous = found.len() == partitions.len()
+            && partitions
+                .iter()
+                .zip(&found)
+                .all(|(partition, found)| self.tasks.get(partition).is_some_and(|task| task.committed == *found));
+        let (outcome, word) = match (ours, previous) {
+            (true, _) => (Outcome::Committed(staged), "committed"),
+            (false, true) => (Outcome::Aborted, "aborted"),
+            (false, false) => (Outcome::Superseded, "lost"),
+        };
+        self.context.tell(&Happening::Resolved { worker: self.number, outcome: word });
+        Ok(outcome)
+    }
+
+    /// Performs what an outcome asks for; gives how many records are committed now.
+    fn settle(&mut self, outcome: Outcome) -> Result<u64, Error> {
+        match outcome {
+            Outcome::Committed(staged) => Ok(self.advance(staged)),
+            Outcome::Lost => self.rewind().map(|()| 0),
+            Outcome::Superseded => self.rejoin().map(|()| 0),
+            Outcome::Aborted | Outcome::Refused => {
+                self.rewind()?;
+                // the first abort is repeated at once, then waits grow
+                let wait = Duration::from_millis(5) * (1 << self.aborts.min(8));
+                if self.aborts > 0 {
+                    std::thread::sleep(wait.min(ABORT_WAIT_MAX));
+                }
+                self.aborts += 1;
+                Ok(0)
+            }
+        }
+    }
+
+    fn advance(&mut self, staged: Staged) -> u64 {
+        self.aborts = 0;
+        self.batch.drain(..staged.taken);
+        for (partition, committed) in staged.offsets {
+            if self.careful.get(&partition).is_some_and(|end| committed.offset >= *end) {
+                self.careful.remove(&partition);
+            }
+            if let Some(task) = self.tasks.get_mut(&partition) {
+                task.timestamp = staged.timestamps.get(&partition).copied().flatten().or(task.timestamp);
+                task.advance(committed, staged.policy);
+            }
+        }
+        let (worker, tally, commit) = (self.number, &staged.tally, staged.commit);
+        self.context.tell(&Happening::Committed { worker, tally, commit });
+        staged.taken as u64
+    }
+}

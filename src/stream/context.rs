@@ -1,0 +1,135 @@
+//! What the threads of one process share: the log, the plan, the current policy, what the topics are, and two latches.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use super::current::Current;
+use super::error::Error;
+use super::happening::{Happening, Observer};
+use super::log::{Log, Producer};
+use super::topics::{Facts, Route};
+use super::transaction::{TransactionLimits, retry};
+
+/// How long a producer may take to become ready: it waits for its predecessor's transaction to end.
+const INIT_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a process is to run, from its configuration.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The consumer group, prefix of sivcar's own topics and transactional ids.
+    pub group: String,
+    /// This process among those of the group.
+    pub instance: String,
+    /// How many workers it runs.
+    pub workers: usize,
+    /// The sources and where their records go; a source is named by its index here.
+    pub routes: Arc<[Route]>,
+    /// The bounds of a transaction.
+    pub limits: TransactionLimits,
+}
+
+/// A flag that is set once: the wish to stop.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Asks everyone to finish what is in hand and end.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it was asked for.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Set once, when every worker has joined and all its tasks are open; stays set.
+#[derive(Clone, Debug, Default)]
+pub struct Ready(Arc<(AtomicBool, Mutex<BTreeMap<usize, bool>>)>);
+
+impl Ready {
+    /// Latched when all of `workers` are ready at the same time.
+    pub fn of(workers: usize) -> Self {
+        Self(Arc::new((AtomicBool::new(false), Mutex::new((0..workers).map(|worker| (worker, false)).collect()))))
+    }
+
+    /// Whether the process was ready once.
+    pub fn is_set(&self) -> bool {
+        self.0.0.load(Ordering::SeqCst)
+    }
+
+    /// Takes in whether one worker is ready now.
+    pub(super) fn worker(&self, number: usize, ready: bool) {
+        let mut workers = self.0.1.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.insert(number, ready);
+        if workers.values().all(|ready| *ready) {
+            self.0.0.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+/// What the threads of a process share.
+pub struct Context<L: Log> {
+    /// The log.
+    pub log: L,
+    /// What to run.
+    pub plan: Plan,
+    /// The policy in force.
+    pub current: Arc<Current>,
+    /// What the topics are.
+    pub facts: ArcSwap<Facts>,
+    /// Who counts.
+    pub observer: Arc<dyn Observer>,
+    /// The wish to stop.
+    pub stop: Stop,
+    /// Whether all tasks were open once.
+    pub ready: Ready,
+}
+
+impl<L: Log> Context<L> {
+    /// A process over `log`, whose topics were found to be as they must be.
+    pub fn new(log: L, plan: Plan, current: Arc<Current>, facts: Facts, observer: Arc<dyn Observer>) -> Self {
+        let ready = Ready::of(plan.workers);
+        Self { log, plan, current, facts: ArcSwap::from_pointee(facts), observer, stop: Stop::default(), ready }
+    }
+
+    /// Writes a happening's log line and has it counted.
+    pub(super) fn tell(&self, happening: &Happening<'_>) {
+        happening.log();
+        self.observer.observe(happening);
+    }
+
+    /// The raw topics, to subscribe to.
+    pub(super) fn sources(&self) -> Vec<Arc<str>> {
+        self.plan.routes.iter().map(|route| route.source.clone()).collect()
+    }
+
+    /// The source that reads `topic`.
+    pub(super) fn source(&self, topic: &str) -> Option<usize> {
+        self.plan.routes.iter().position(|route| &*route.source == topic)
+    }
+
+    /// Stops a source in all workers of this process.
+    pub(super) fn stop_source(&self, source: usize, what: &str) {
+        self.facts.rcu(|facts| {
+            let mut facts = Facts::clone(facts);
+            if let Some(state @ Ok(_)) = facts.sources.get_mut(source) {
+                *state = Err(what.to_owned());
+            }
+            facts
+        });
+    }
+
+    /// A producer for the worker with this number, ready to begin.
+    pub(super) fn producer(&self, number: usize) -> Result<L::Producer, Error> {
+        let id = format!("{}.{}.{number}", self.plan.group, self.plan.instance);
+        let mut producer = self.log.producer(&id)?;
+        retry(INIT_PATIENCE, || producer.init())?;
+        Ok(producer)
+    }
+}

@@ -1,0 +1,270 @@
+//! Which topics there are, whether they are as they must be, and how large a record each takes.
+//!
+//! Checked at start, where a mismatch is an error, and at each refresh, where it stops that source: outputs have their source's
+//! partition count, so that a record keeps its partition; the control topic has one partition and is exactly `compact`. A source
+//! that got partitions at run time differs from its outputs, in a running process and at the next start alike: the outputs are the
+//! record of the count it was set up with. Dead letters are exempt. sivcar creates outputs and its own topics where it may, never a
+//! raw topic.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::error::Error;
+use super::log::{Log, TopicFacts};
+use crate::record::Record;
+
+/// Where the records of one source go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The raw topic.
+    pub source: Arc<str>,
+    /// Whether its outputs are compacted: a source of profiles.
+    pub compacted: bool,
+    /// The protected topic.
+    pub protected: Arc<str>,
+    /// The debug topics, by the view's index in the settings.
+    pub views: BTreeMap<usize, Arc<str>>,
+    /// The dead-letter topic; several sources may share it.
+    pub dead_letters: Arc<str>,
+}
+
+impl Route {
+    /// The topics that keep the source's partitions.
+    pub fn outputs(&self) -> impl Iterator<Item = &Arc<str>> {
+        std::iter::once(&self.protected).chain(self.views.values())
+    }
+}
+
+/// What the broker told of all topics of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The largest record that each output takes, in [`wire_bytes`].
+    pub limits: BTreeMap<Arc<str>, usize>,
+    /// By source: its partition count, or why it must stop.
+    pub sources: Vec<Result<i32, String>>,
+}
+
+/// Compacted outputs: how long a clear copy of an earlier record may live on.
+const COMPACTED: [(&str, &str); 3] =
+    [("cleanup.policy", "compact"), ("max.compaction.lag.ms", "86400000"), ("segment.ms", "86400000")];
+
+/// The name of a group's control topic.
+pub fn control_topic(group: &str) -> String {
+    format!("{group}.control")
+}
+
+/// Makes sure of the control topic: it exists (or is created, if `create`), with one partition, exactly `compact`.
+pub fn ensure_control<L: Log>(log: &L, group: &str, create: bool) -> Result<(), Error> {
+    let topic = control_topic(group);
+    let facts = ensure(log, &topic, create, 1, &[("cleanup.policy", "compact")])?;
+    check_control(&topic, &facts)
+}
+
+/// Checks what is known of the control topic.
+fn check_control(topic: &str, facts: &TopicFacts) -> Result<(), Error> {
+    if facts.partitions != 1 {
+        return Err(Error::Topics(format!(
+            "control topic {topic} has {} partitions; it must have 1, for its offsets order all changes",
+            facts.partitions
+        )));
+    }
+    if facts.cleanup_policy != "compact" {
+        return Err(Error::Topics(format!(
+            "control topic {topic} has cleanup.policy={}; it must be exactly compact, or marks are lost",
+            facts.cleanup_policy
+        )));
+    }
+    Ok(())
+}
+
+impl Facts {
+    /// Asks the broker for every topic of `routes`, creates outputs that do not exist if `create`, and refuses what does not fit.
+    ///
+    /// # Errors
+    /// [`Error::Topics`] says which topic is wrong and how to mend it.
+    pub fn at_start<L: Log>(log: &L, routes: &[Route], create: bool) -> Result<Facts, Error> {
+        for route in routes {
+            let Some(source) = log.topic(&route.source)? else {
+                return Err(Error::Topics(format!(
+                    "source {} does not exist; create it, for sivcar never creates raw topics",
+                    route.source
+                )));
+            };
+            let settings: &[(&str, &str)] = if route.compacted { &COMPACTED } else { &[] };
+            for output in route.outputs() {
+                ensure(log, output, create, source.partitions, settings)?;
+            }
+            ensure(log, &route.dead_letters, create, source.partitions, &[])?;
+        }
+        let facts = Self::now(log, routes)?;
+        match facts.sources.iter().find_map(|source| source.as_ref().err()) {
+            Some(what) => Err(Error::Topics(what.clone())),
+            None => Ok(facts),
+        }
+    }
+
+    /// Asks anew. A source that was stopped stays so, and so does one whose partition count changed.
+    pub fn refresh<L: Log>(&self, log: &L, group: &str, routes: &[Route]) -> Result<Facts, Error> {
+        let topic = control_topic(group);
+        match log.topic(&topic)? {
+            Some(facts) => check_control(&topic, &facts)?,
+            None => return Err(Error::PolicyWentBackwards(format!("control topic {topic} no longer exists"))),
+        }
+        let mut facts = Self::now(log, routes)?;
+        for (now, before) in facts.sources.iter_mut().zip(&self.sources) {
+            if now.is_ok() && *now != *before {
+                *now = Err(match before {
+                    Err(what) => what.clone(),
+                    Ok(count) => format!("a source that began with {count} partitions has other ones now"),
+                });
+            }
+        }
+        Ok(facts)
+    }
+
+    fn now<L: Log>(log: &L, routes: &[Route]) -> Result<Facts, Error> {
+        let names: BTreeSet<&Arc<str>> =
+            routes.iter().flat_map(|route| route.outputs().chain([&route.source, &route.dead_letters])).collect();
+        let mut found = BTreeMap::new();
+        for name in names {
+            if let Some(facts) = log.topic(name)? {
+                found.insert(name.clone(), facts);
+            }
+        }
+        let largest = log.message_max_bytes();
+        let limit = |facts: &TopicFacts| facts.max_message_bytes.min(largest);
+        Ok(Facts {
+            limits: found.iter().map(|(name, facts)| (name.clone(), limit(facts))).collect(),
+            sources: routes.iter().map(|route| partitions(route, &found)).collect(),
+        })
+    }
+}
+
+/// The partition count that a source and its outputs share, or what is wrong.
+fn partitions(route: &Route, found: &BTreeMap<Arc<str>, TopicFacts>) -> Result<i32, String> {
+    let missing = |topic: &Arc<str>| format!("topic {topic} does not exist");
+    let source = found.get(&route.source).ok_or_else(|| missing(&route.source))?;
+    found.get(&route.dead_letters).ok_or_else(|| missing(&route.dead_letters))?;
+    for output in route.outputs() {
+        let facts = found.get(output).ok_or_else(|| missing(output))?;
+        if facts.partitions != source.partitions {
+            return Err(format!(
+                "source {} has {} partitions, its output {output} has {}; they must be equal, for a record keeps its partition",
+                route.source, source.partitions, facts.partitions
+            ));
+        }
+    }
+    Ok(source.partitions)
+}
+
+/// The facts of `topic`, which is created if it does not exist and `create` allows it.
+fn ensure<L: Log>(
+    log: &L,
+    topic: &str,
+    create: bool,
+    partitions: i32,
+    settings: &[(&str, &str)],
+) -> Result<TopicFacts, Error> {
+    if let Some(facts) = log.topic(topic)? {
+        return Ok(facts);
+    }
+    if !create {
+        return Err(Error::Topics(format!(
+            "topic {topic} does not exist; create it with {partitions} partitions or set create = true under [topics]"
+        )));
+    }
+    log.create_topic(topic, partitions, settings)?;
+    log.topic(topic)?
+        .ok_or_else(|| Error::Topics(format!("topic {topic} was created and is not there yet; start again")))
+}
+
+/// What a batch and the fields of one record take beside key, value and headers, at most: 61 bytes of batch header, and each
+/// number of the record as its longest varint (Kafka's message format 2).
+const RECORD_OVERHEAD_BYTES: usize = 61 + 1 + 10 + 5 * 5;
+
+/// The most bytes that `record` takes alone in an uncompressed batch: what the broker compares with `max.message.bytes`.
+/// Compression may make it smaller; what fits by this measure always fits.
+pub fn wire_bytes(record: &Record) -> usize {
+    RECORD_OVERHEAD_BYTES + record.bytes() + record.headers.len() * 10
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::MemoryLog;
+
+    fn route() -> Route {
+        Route {
+            source: "raw".into(),
+            compacted: true,
+            protected: "protected".into(),
+            views: BTreeMap::from([(0, "debug".into())]),
+            dead_letters: "dead".into(),
+        }
+    }
+
+    fn facts(log: &MemoryLog) -> Facts {
+        Facts::at_start(log, &[route()], true).expect("topics fit")
+    }
+
+    #[test]
+    fn outputs_are_created_with_the_sources_partitions() {
+        let log = MemoryLog::new("g");
+        log.create_topic("raw", 3, &[]).unwrap();
+        let facts = facts(&log);
+        assert_eq!(facts.sources, [Ok(3)]);
+        let protected = log.topic("protected").unwrap().unwrap();
+        assert_eq!((protected.partitions, protected.cleanup_policy.as_str()), (3, "compact"));
+        assert_eq!(log.topic("debug").unwrap().unwrap().partitions, 3);
+        assert_eq!(facts.limits[&Arc::from("dead")], 1_048_588);
+    }
+
+    #[test]
+    fn a_raw_topic_is_never_created_nor_an_output_against_the_wish() {
+        let log = MemoryLog::new("g");
+        let error = Facts::at_start(&log, &[route()], true).unwrap_err();
+        assert!(error.to_string().contains("never creates raw topics"), "{error}");
+        log.create_topic("raw", 3, &[]).unwrap();
+        let error = Facts::at_start(&log, &[route()], false).unwrap_err();
+        assert!(error.to_string().starts_with("topic protected does not exist"), "{error}");
+        assert_eq!(log.topics().len(), 1);
+    }
+
+    #[test]
+    fn other_partition_counts_are_an_error_at_start_but_for_dead_letters() {
+        let log = MemoryLog::new("g");
+        log.create_topic("raw", 3, &[]).unwrap();
+        log.create_topic("dead", 1, &[]).unwrap();
+        facts(&log);
+        log.delete_topic("debug");
+        log.create_topic("debug", 2, &[]).unwrap();
+        let error = Facts::at_start(&log, &[route()], true).unwrap_err();
+        assert!(error.to_string().contains("raw has 3 partitions, its output debug has 2"), "{error}");
+    }
+
+    #[test]
+    fn a_source_that_got_partitions_stops_and_stays_stopped() {
+        let log = MemoryLog::new("g");
+        log.create_topic("raw", 1, &[]).unwrap();
+        ensure_control(&log, "g", true).unwrap();
+        let before = facts(&log);
+        assert_eq!(before.refresh(&log, "g", &[route()]), Ok(before.clone()));
+        log.add_partitions("raw", 1);
+        let after = before.refresh(&log, "g", &[route()]).unwrap();
+        assert!(after.sources[0].as_ref().unwrap_err().contains("has 2 partitions, its output"));
+        for output in ["protected", "debug"] {
+            log.add_partitions(output, 1);
+        }
+        assert!(after.refresh(&log, "g", &[route()]).unwrap().sources[0].is_err());
+        assert!(before.refresh(&log, "g", &[route()]).unwrap().sources[0].is_err());
+    }
+
+    #[test]
+    fn the_control_topic_has_one_partition_and_is_exactly_compact() {
+        for (partitions, policy) in [(2, "compact"), (1, "delete"), (1, "compact,delete")] {
+            let log = MemoryLog::new("g");
+            log.create_topic("g.control", partitions, &[("cleanup.policy", policy)]).unwrap();
+            assert!(matches!(ensure_control(&log, "g", true), Err(Error::Topics(_))), "{partitions} {policy}");
+        }
+    }
+}

@@ -1,0 +1,425 @@
+//! The worker over the embedded log, stepped by hand, with scripted faults. Each test that has one asserts that it occurred.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use super::*;
+use crate::memory::MemoryLog;
+use crate::record::Record;
+use crate::stream::current::{Current, Snapshot};
+use crate::stream::happening::Observer;
+use crate::stream::log::{Committed, Outgoing, Producer};
+use crate::stream::scripted::{Call, Scripted, Twist};
+use crate::stream::topics::{Facts, Route};
+use crate::stream::transaction::{Metadata, TransactionLimits};
+
+/// Counts happenings by name.
+#[derive(Default)]
+struct Counts(Mutex<BTreeMap<String, u64>>);
+
+impl Observer for Counts {
+    fn observe(&self, happening: &Happening<'_>) {
+        let (name, count) = match happening {
+            Happening::Committed { tally, .. } => ("committed".to_owned(), tally.records()),
+            Happening::Aborted { reason, .. } => (format!("aborted {reason}"), 1),
+            Happening::Resolved { outcome, .. } => (format!("resolved {outcome}"), 1),
+            Happening::Stopped { reason, .. } => (format!("stopped {reason}"), 1),
+            Happening::Waiting { .. } => ("waiting".to_owned(), 1),
+            Happening::Stale { stale, .. } => (format!("stale {stale}"), 1),
+            _ => return,
+        };
+        *self.0.lock().unwrap().entry(name).or_default() += count;
+    }
+}
+
+struct World {
+    log: Scripted,
+    context: Arc<Context<Scripted>>,
+    counts: Arc<Counts>,
+}
+
+fn raw(number: i32) -> Partition {
+    Partition::new("raw", number)
+}
+
+fn document(text: &str) -> Record {
+    Record { value: Some(format!("{{\"workspace\":\"acme\",\"n\":\"{text}\"}}").into_bytes()), ..Record::default() }
+}
+
+fn routes() -> Arc<[Route]> {
+    let views = BTreeMap::new();
+    Arc::from([Route {
+        source: "raw".into(),
+        compacted: false,
+        protected: "protected".into(),
+        views,
+        dead_letters: "dead".into(),
+    }])
+}
+
+fn snapshot(version: u64) -> Snapshot {
+    Snapshot::new(version, "nonce")
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(TransactionLimits { records: 100, time: Duration::ZERO, ..TransactionLimits::default() }, &[])
+    }
+
+    fn with(limits: TransactionLimits, protected: &[(&str, &str)]) -> Self {
+        let memory = MemoryLog::new("g").with_patience(Duration::ZERO);
+        memory.create_topic("raw", 2, &[]).unwrap();
+        memory.create_topic("protected", 2, protected).unwrap();
+        let log = Scripted::new(memory);
+        let facts = Facts::at_start(&log, &routes(), true).unwrap();
+        let plan = crate::stream::context::Plan {
+            group: "g".into(),
+            instance: "i".into(),
+            workers: 1,
+            routes: routes(),
+            limits,
+        };
+        let current = Arc::new(Current::new(Duration::from_secs(3600)));
+        current.publish(snapshot(1));
+        current.confirm(Instant::now(), 1);
+        let counts = Arc::new(Counts::default());
+        let context = Arc::new(Context::new(log.clone(), plan, current, facts, counts.clone()));
+        Self { log, context, counts }
+    }
+
+    fn worker(&self, number: usize) -> Worker<Scripted> {
+        Worker::start(self.context.clone(), number).unwrap()
+    }
+
+    fn feed(&self, partition: i32, texts: &[&str]) {
+        for text in texts {
+            self.log.log.append(&raw(partition), document(text)).unwrap();
+        }
+    }
+
+    /// The texts in a partition of the protected topic.
+    fn protected(&self, partition: i32) -> Vec<String> {
+        let records = self.log.log.records("protected").into_iter();
+        let texts = records.filter(|fetched| fetched.partition.number == partition).map(|fetched| {
+            let value: serde_json::Value = serde_json::from_slice(fetched.record.value.as_ref().unwrap()).unwrap();
+            value["n"].as_str().unwrap().to_owned()
+        });
+        texts.collect()
+    }
+
+    fn committed(&self, partition: i32) -> i64 {
+        self.log.log.committed(&raw(partition)).map_or(-1, |committed| committed.offset)
+    }
+
+    fn count(&self, name: &str) -> u64 {
+        self.counts.0.lock().unwrap().get(name).copied().unwrap_or(0)
+    }
+}
+
+fn step<L: Log>(worker: &mut Worker<L>, times: usize) -> u64 {
+    (0..times).map(|_| worker.step().unwrap()).sum()
+}
+
+fn fault(kind: fn(String) -> Fault) -> Fault {
+    kind("scripted".into())
+}
+
+#[test]
+fn a_topic_is_mirrored_partition_by_partition_in_order() {
+    let world = World::new();
+    world.feed(0, &["a", "b", "c"]);
+    world.feed(1, &["x"]);
+    let mut worker = world.worker(0);
+    assert_eq!(step(&mut worker, 4), 4);
+    assert_eq!(world.protected(0), ["a", "b", "c"]);
+    assert_eq!(world.protected(1), ["x"]);
+    assert_eq!((world.committed(0), world.committed(1)), (3, 1));
+    assert_eq!(world.count("committed"), 4);
+    assert!(world.context.ready.is_set());
+}
+
+#[test]
+fn a_first_transaction_commits_the_start_before_anything_is_written() {
+    let world = World::new();
+    world.log.log.append(&raw(0), document("gone")).unwrap();
+    world.log.log.trim(&raw(0), 1);
+    let mut worker = world.worker(0);
+    step(&mut worker, 2);
+    assert_eq!((world.committed(0), world.committed(1)), (1, 0));
+    let metadata = world.log.log.committed(&raw(0)).unwrap().metadata;
+    let metadata = Metadata::parse(&metadata).unwrap();
+    assert_eq!((metadata.policy, metadata.control.as_str()), (1, "nonce"));
+    assert!(world.log.log.uncommitted("protected").is_empty());
+}
+
+#[test]
+fn a_batch_is_bounded_by_records_and_by_output() {
+    let limits = TransactionLimits { records: 3, output_bytes: 1, time: Duration::ZERO };
+    let world = World::with(limits, &[]);
+    world.feed(0, &["a", "b", "c", "d"]);
+    let mut worker = world.worker(0);
+    step(&mut worker, 2);
+    assert_eq!(world.log.calls(Call::Commit), 2, "the starts, then one record");
+    for expected in ["b", "c", "d"] {
+        assert_eq!(step(&mut worker, 1), 1);
+        assert_eq!(world.protected(0).last().map(String::as_str), Some(expected));
+    }
+    assert_eq!(world.log.calls(Call::Commit), 5);
+    assert_eq!(world.protected(0), ["a", "b", "c", "d"]);
+}
+
+#[test]
+fn two_workers_share_and_each_partition_has_one_history() {
+    let world = World::new();
+    world.feed(0, &["a"]);
+    world.feed(1, &["x"]);
+    let mut first = world.worker(0);
+    step(&mut first, 3);
+    let mut second = world.worker(1);
+    world.feed(0, &["b"]);
+    world.feed(1, &["y"]);
+    for _ in 0..4 {
+        step(&mut first, 1);
+        step(&mut second, 1);
+    }
+    assert_eq!((first.tasks.len(), second.tasks.len()), (1, 1));
+    drop(first);
+    world.feed(0, &["c"]);
+    world.feed(1, &["z"]);
+    step(&mut second, 4);
+    assert_eq!(world.protected(0), ["a", "b", "c"]);
+    assert_eq!(world.protected(1), ["x", "y", "z"]);
+}
+
+#[test]
+fn an_abort_rewinds_and_the_batch_is_repeated() {
+    for call in [Call::Drain, Call::SendOffsets, Call::Commit] {
+        let world = World::new();
+        let mut worker = world.worker(0);
+        step(&mut worker, 2);
+        world.feed(0, &["a", "b"]);
+        world.log.next(call, Twist::Instead(fault(Fault::Abort)));
+        assert_eq!(step(&mut worker, 1), 0);
+        assert_eq!(world.log.occurred(call), 1, "{call:?}");
+        assert_eq!(world.log.log.uncommitted("protected").len(), 2, "{call:?}");
+        assert_eq!(step(&mut worker, 1), 2, "{call:?}");
+        assert_eq!(world.protected(0), ["a", "b"]);
+        assert_eq!((world.count("aborted fault"), world.count("committed")), (1, 2));
+    }
+}
+
+#[test]
+fn an_abort_of_the_very_first_transaction_starts_again_at_the_start() {
+    let world = World::new();
+    world.feed(0, &["a"]);
+    world.log.next(Call::Commit, Twist::Instead(fault(Fault::Abort)));
+    let mut worker = world.worker(0);
+    step(&mut worker, 5);
+    assert_eq!(world.log.occurred(Call::Commit), 1);
+    assert_eq!(world.protected(0), ["a"]);
+}
+
+#[test]
+fn an_unknown_commit_that_happened_is_not_repeated() {
+    let world = World::new();
+    let mut worker = world.worker(0);
+    step(&mut worker, 2);
+    world.feed(0, &["a", "b"]);
+    world.log.next(Call::Commit, Twist::After(fault(Fault::Unknown)));
+    assert_eq!(step(&mut worker, 1), 2);
+    assert_eq!(world.log.occurred(Call::Commit), 1);
+    assert_eq!(world.log.calls(Call::Init), 2);
+    assert_eq!(world.count("resolved committed"), 1);
+    world.feed(0, &["c"]);
+    assert_eq!(step(&mut worker, 1), 1);
+    assert_eq!(world.protected(0), ["a", "b", "c"]);
+}
+
+#[test]
+fn an_unknown_commit_that_did_not_happen_is_repeated() {
+    for call in [Call::Commit, Call::Abort] {
+        let world = World::new();
+        let mut worker = world.worker(0);
+        step(&mut worker, 2);
+        world.feed(0, &["a", "b"]);
+        if call == Call::Abort {
+            world.log.next(Call::Drain, Twist::Instead(fault(Fault::Abort)));
+        }
+        world.log.next(call, Twist::Instead(fault(Fault::Unknown)));
+        assert_eq!(step(&mut worker, 1), 0);
+        assert_eq!(world.log.occurred(call), 1);
+        assert_eq!(world.log.calls(Call::Init), 2);
+        assert_eq!(world.count("resolved aborted"), 1);
+        assert_eq!(step(&mut worker, 1), 2);
+        assert_eq!(world.protected(0), ["a", "b"]);
+    }
+}
+
+#[test]
+fn an_unknown_commit_after_which_another_committed_is_lost_and_the_group_is_joined_anew() {
+    let world = World::new();
+    let mut worker = world.worker(0);
+    step(&mut worker, 2);
+    world.feed(0, &["a", "b"]);
+    let other = Committed { offset: 1, metadata: "1;policy=1;control=nonce;txn=other.1".into() };
+    world.log.next(Call::Commit, Twist::Instead(fault(Fault::Unknown)));
+    world.log.next(Call::Committed, Twist::Before(Box::new(move |log| log.set_committed(&raw(0), Some(other)))));
+    assert_eq!(step(&mut worker, 1), 0);
+    assert_eq!((world.log.occurred(Call::Commit), world.log.occurred(Call::Committed)), (1, 1));
+    assert_eq!(world.count("resolved lost"), 1);
+    step(&mut worker, 3);
+    assert_eq!(world.protected(0), ["b"]);
+}
+
+#[test]
+fn a_fenced_worker_ends_and_never_initialises_again() {
+    let world = World::new();
+    let mut worker = world.worker(0);
+    step(&mut worker, 2);
+    world.feed(0, &["a"]);
+    world.log.log.producer("g.i.0").unwrap().init().unwrap();
+    let error = worker.step().unwrap_err();
+    assert!(matches!(error, Error::Fenced(_)), "{error}");
+    assert_eq!(error.exit_code(), crate::stream::error::EXIT_FENCED);
+    assert_eq!(world.log.calls(Call::Init), 1);
+    assert!(world.protected(0).is_empty());
+}
+
+#[test]
+fn without_membership_nothing_is_sent() {
+    let world = World::new();
+    let mut worker = world.worker(0);
+    step(&mut worker, 2);
+    world.feed(0, &["a"]);
+    let begun = world.log.calls(Call::Begin);
+    world.log.next(Call::Membership, Twist::Instead(fault(Fault::Lost)));
+    assert_eq!(step(&mut worker, 1), 0);
+    assert_eq!((world.log.occurred(Call::Membership), world.log.calls(Call::Begin)), (1, begun));
+    assert_eq!(step(&mut worker, 1), 1);
+    assert_eq!(world.protected(0), ["a"]);
+}
+
+#[test]
+fn an_expelled_member_commits_nothing_and_comes_back() {
+    let world = World::new();
+    let mut worker = world.worker(0);
+    step(&mut worker, 2);
+    world.feed(0, &["a"]);
+    let expel = |log: &MemoryLog| assert!(log.expel_oldest());
+    world.log.next(Call::SendOffsets, Twist::Before(Box::new(expel)));
+    assert_eq!(step(&mut worker, 1), 0);
+    assert_eq!(world.log.occurred(Call::SendOffsets), 1);
+    assert_eq!(world.count("aborted lost"), 1);
+    step(&mut worker, 4);
+    assert_eq!(world.protected(0), ["a"]);
+}
+
+#[test]
+fn no_task_opens_under_a_policy_older_than_its_last() {
+    let world = World::new();
+    let metadata = "1;policy=7;control=nonce;txn=x.1".to_owned();
+    world.log.log.set_committed(&raw(0), Some(Committed { offset: 0, metadata }));
+    world.feed(0, &["a"]);
+    world.feed(1, &["x"]);
+    world.context.current.confirm(Instant::now(), 8);
+    let mut worker = world.worker(0);
+    assert_eq!(step(&mut worker, 4), 1);
+    assert_eq!((world.count("waiting"), world.context.current.wanted()), (1, 7));
+    assert!(!world.context.ready.is_set());
+    assert_eq!(world.protected(1), ["x"]);
+    world.context.current.publish(snapshot(7));
+    assert_eq!(step(&mut worker, 2), 1);
+    assert_eq!(world.protected(0), ["a"]);
+}
+
+#[test]
+fn a_policy_beyond_the_control_topics_end_stops_the_process() {
+    let world = World::new();
+    let metadata = "1;policy=7;control=nonce;txn=x.1".to_owned();
+    world.log.log.set_committed(&raw(0), Some(Committed { offset: 0, metadata }));
+    let mut worker = world.worker(0);
+    step(&mut worker, 3);
+    // an end asked for after the task was opened tells; the one before could not
+    world.context.current.confirm(Instant::now(), 6);
+    let error = worker.step().unwrap_err();
+    assert!(matches!(error, Error::PolicyWentBackwards(_)), "{error}");
+    assert_eq!(error.exit_code(), crate::stream::error::EXIT_POLICY_WENT_BACKWARDS);
+}
+
+#[test]
+fn another_control_topic_stops_the_process() {
+    let world = World::new();
+    let metadata = "1;policy=1;control=other;txn=x.1".to_owned();
+    world.log.log.set_committed(&raw(0), Some(Committed { offset: 0, metadata }));
+    let mut worker = world.worker(0);
+    let error = (0..3).find_map(|_| worker.step().err()).expect("the process stops");
+    assert!(matches!(error, Error::PolicyWentBackwards(_)), "{error}");
+}
+
+#[test]
+fn policy_versions_never_fall_in_a_partition() {
+    let world = World::new();
+    let mut worker = world.worker(0);
+    step(&mut worker, 2);
+    let mut versions = Vec::new();
+    for version in [3, 2, 5] {
+        world.context.current.publish(snapshot(version));
+        world.feed(0, &["a"]);
+        assert_eq!(step(&mut worker, 1), 1);
+        let metadata = world.log.log.committed(&raw(0)).unwrap().metadata;
+        versions.push(Metadata::parse(&metadata).unwrap().policy);
+    }
+    assert_eq!(versions, [3, 3, 5]);
+}
+
+#[test]
+fn tasks_pause_while_the_control_topic_cannot_be_confirmed() {
+    let world = World::new();
+    let stale = Arc::new(Current::new(Duration::ZERO));
+    stale.publish(snapshot(1));
+    let context = Arc::new(Context::new(
+        world.log.clone(),
+        world.context.plan.clone(),
+        stale.clone(),
+        Facts::clone(&world.context.facts.load()),
+        world.counts.clone(),
+    ));
+    let mut worker = Worker::start(context, 0).unwrap();
+    world.feed(0, &["a"]);
+    assert_eq!(step(&mut worker, 4), 0);
+    assert_eq!((world.count("stale true"), worker.tasks.len()), (1, 2));
+    assert!(worker.tasks.values().all(|task| task.paused));
+    assert_eq!(world.log.calls(Call::Begin), 0);
+    worker.context = world.context.clone();
+    step(&mut worker, 3);
+    assert_eq!((world.count("stale false"), world.protected(0)), (1, vec!["a".to_owned()]));
+}
+
+#[test]
+fn a_lost_range_stops_its_task_alone() {
+    let world = World::new();
+    let mut worker = world.worker(0);
+    world.feed(0, &["a", "b", "c"]);
+    world.log.log.set_committed(&raw(0), Some(Committed { offset: 1, metadata: String::new() }));
+    world.log.log.trim(&raw(0), 2);
+    world.feed(1, &["x"]);
+    step(&mut worker, 6);
+    assert_eq!(world.count("stopped out_of_range"), 1);
+    assert!(world.protected(0).is_empty());
+    assert_eq!(world.protected(1), ["x"]);
+    assert_eq!(world.committed(0), 1);
+}
+
+#[test]
+fn partitions_added_at_run_time_stop_their_source() {
+    let world = World::new();
+    let mut worker = world.worker(0);
+    step(&mut worker, 2);
+    world.log.log.add_partitions("raw", 1);
+    step(&mut worker, 2);
+    world.feed(0, &["a"]);
+    world.feed(2, &["new"]);
+    assert_eq!(step(&mut worker, 3), 0);
+    assert_eq!(world.count("stopped source_changed"), 3);
+    assert!(world.context.facts.load().sources[0].is_err());
+}
