@@ -1,5 +1,6 @@
 //! sivcar, an AES-SIV sidecar for Apache Kafka.
 
+pub mod config;
 pub mod kafka;
 pub mod keys;
 pub mod memory;

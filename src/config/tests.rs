@@ -1,0 +1,404 @@
+//! The file as a person writes it: what is accepted, and the whole text of each refusal.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::*;
+use crate::privacy::control::{ControlKey, ControlValue};
+use crate::privacy::settings::{Case, Ids, Stage, Unlisted};
+
+pub(super) const EXAMPLE: &str = include_str!("../../examples/sivcar.toml");
+
+/// The least that is accepted.
+const LEAST: &str = r#"
+[keys]
+file = "k.json"
+[[source]]
+topic = "raw"
+kind = "event"
+protected = "out"
+dead-letters = "dead"
+"#;
+
+fn environment(name: &str) -> Option<OsString> {
+    let value = match name {
+        "PASSWORD" => "hunter2\"\ngroup = \"evil",
+        "TOPIC" => "s3cret-topic",
+        "WORDS" => "not-a-word",
+        "EMPTY" => "",
+        _ => return None,
+    };
+    Some(value.into())
+}
+
+fn parse(text: &str) -> Result<Config, String> {
+    let around = Surroundings { name: "f", folder: Path::new("/etc/sivcar"), environment: &environment, host: "box" };
+    Config::parse(text, &around).map_err(|error| error.to_string())
+}
+
+fn accepted(text: &str) -> Config {
+    parse(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+/// A configuration is refused with exactly this text.
+#[track_caller]
+fn refused(text: &str, error: &str) {
+    assert_eq!(parse(text).map(|_| ()).expect_err("is accepted"), error, "{text}");
+}
+
+#[test]
+fn the_least_has_the_documented_defaults() {
+    let config = accepted(LEAST);
+    assert_eq!(config.settings.group, "sivcar");
+    assert_eq!((config.instance.as_str(), config.instance_is_named), ("box", false));
+    assert_eq!(config.workers, 1);
+    assert_eq!(config.kafka, KafkaProperties::default());
+    assert_eq!(config.topics, Topics { create: true, replication_factor: -1 });
+    assert_eq!(
+        config.transaction,
+        TransactionLimits { records: 5_000, output_bytes: 8_388_608, time: Duration::from_millis(100) }
+    );
+    assert_eq!(config.max_staleness, Duration::from_secs(30));
+    assert_eq!(config.listen.to_string(), "127.0.0.1:9464");
+    assert_eq!(config.keys, KeySource::File(PathBuf::from("/etc/sivcar/k.json")));
+    assert!(config.wished.is_empty() && config.settings.views.is_empty() && config.settings.workspaces.is_empty());
+    let limits = &config.settings.limits;
+    assert_eq!((limits.depth, limits.record_bytes, limits.string_bytes), (64, 1_000_000, 262_144));
+    let source = &config.settings.sources[0];
+    assert_eq!((source.ids, source.case, source.sealed_input), (Ids::Clear, Case::Fold, false));
+    assert_eq!(source.layout.name, "default");
+}
+
+#[test]
+fn the_example_says_what_its_comments_say() {
+    let config = accepted(EXAMPLE);
+    let settings = &config.settings;
+    assert_eq!((settings.group.as_str(), config.instance.as_str(), config.workers), ("shop", "shop-0", 2));
+    assert_eq!(config.kafka.common["bootstrap.servers"], "127.0.0.1:9092");
+    assert_eq!(config.kafka.consumer["fetch.wait.max.ms"], "100");
+    assert_eq!(config.kafka.producer["linger.ms"], "3");
+    assert_eq!(config.topics, Topics { create: true, replication_factor: 3 });
+    assert_eq!(config.max_staleness, Duration::from_secs(60));
+    assert_eq!(settings.workspaces, BTreeSet::from(["north", "partner", "south"].map(str::to_owned)));
+    assert_eq!(config.workspace_keys["south"], KeySource::Env("SOUTH_KEYSET".to_owned()));
+    assert!(matches!(&config.workspace_keys["partner"], KeySource::Command(words) if words.len() == 5));
+    let till = &settings.sources[1];
+    assert_eq!((till.ids, till.case), (Ids::Seal, Case::Exact));
+    assert_eq!(till.layout.event.iter().map(|path| path.text()).collect::<Vec<_>>(), ["what", "legacy.what"]);
+    assert_eq!(settings.sources[3].workspace.as_deref(), Some("partner"));
+    assert!(settings.sources[3].sealed_input);
+    assert_eq!((settings.views[0].unlisted, settings.views[1].unlisted), (Unlisted::Mask, Unlisted::Show));
+    assert_eq!(settings.views[1].clearance, 200);
+    assert_eq!(settings.views[0].topics["raw.till"], "debug.till");
+}
+
+#[test]
+fn stages_then_domains_then_marks_are_wished() {
+    let wished = accepted(EXAMPLE).wished;
+    let kinds: String = wished
+        .iter()
+        .map(|record| match &record.key {
+            ControlKey::Stage { .. } => 's',
+            ControlKey::Domain { .. } => 'd',
+            ControlKey::Mark(_) => 'm',
+            _ => '?',
+        })
+        .collect();
+    assert_eq!(kinds, "ssdmmmm", "partner's stage is not written down, so it is not wished");
+    assert!(matches!(&wished[1].value, Some(ControlValue::Stage(stage)) if stage.stage == Stage::Configured));
+    let Some(ControlValue::Mark(mark)) = &wished[4].value else { panic!("a mark") };
+    assert_eq!((mark.level, mark.domain.as_deref(), mark.shape), (150, Some("email"), false));
+    let Some(ControlValue::Mark(mark)) = &wished[3].value else { panic!("a mark") };
+    assert_eq!((mark.level, mark.domain.as_deref()), (9999, None));
+}
+
+#[test]
+fn effective_reads_back_as_the_same() {
+    for text in [LEAST, EXAMPLE] {
+        let first = accepted(text);
+        let mut second = accepted(first.effective());
+        second.instance_is_named = first.instance_is_named;
+        assert_eq!(format!("{first:?}"), format!("{second:?}"));
+    }
+}
+
+#[test]
+fn effective_shows_defaults_and_hides_secrets() {
+    let text = format!(
+        "group = \"g-${{TOPIC}}\"\n[kafka]\n\"sasl.username\" = \"${{WORDS}}\"\n\"sasl.password\" = \"plain-1\"\n\
+         \"SSL.Key.PEM\" = \"plain-2\"\n\"client.id\" = \"seen\"\n\
+         producer = {{ \"sasl.oauthbearer.client.secret\" = \"plain-3\", \"acks\" = \"all\" }}\n{LEAST}\
+         [[view]]\nname = \"v\"\nheaders = [\"a\", \"${{WORDS}}\"]\ntopics = {{ \"raw\" = \"${{TOPIC}}\" }}\n"
+    );
+    let config = accepted(&text);
+    let effective = config.effective();
+    for secret in ["s3cret", "not-a-word", "plain-1", "plain-2", "plain-3"] {
+        assert!(!effective.contains(secret), "{secret} in\n{effective}");
+    }
+    let table: toml::Table = effective.parse().expect("is TOML");
+    assert_eq!(table["group"].as_str(), Some("***"));
+    assert_eq!(table["kafka"]["sasl.username"].as_str(), Some("***"));
+    assert_eq!(table["kafka"]["client.id"].as_str(), Some("seen"));
+    assert_eq!(table["kafka"]["producer"]["acks"].as_str(), Some("all"));
+    assert_eq!(table["kafka"]["producer"]["sasl.oauthbearer.client.secret"].as_str(), Some("***"));
+    assert_eq!(table["view"][0]["headers"][0].as_str(), Some("a"));
+    assert_eq!(table["view"][0]["headers"][1].as_str(), Some("***"));
+    assert_eq!(table["view"][0]["topics"]["raw"].as_str(), Some("***"));
+    assert_eq!(table["transaction"]["time"].as_str(), Some("100ms"));
+    assert!(!format!("{config:?}").contains("plain-"), "properties' values are not in Debug");
+}
+
+#[test]
+fn a_variable_is_text_and_nothing_else() {
+    let config = accepted(&format!("[kafka]\n\"sasl.password\" = \"<${{PASSWORD}}>\"\n{LEAST}"));
+    assert_eq!(config.kafka.common["sasl.password"], "<hunter2\"\ngroup = \"evil>");
+    assert_eq!(config.settings.group, "sivcar");
+}
+
+#[test]
+fn what_came_from_the_environment_is_in_no_error() {
+    let source = LEAST.replace("\"out\"", "\"${TOPIC}\"");
+    let twice = format!(
+        "{source}[[source]]\ntopic = \"${{TOPIC}}\"\nkind = \"event\"\nprotected = \"p\"\ndead-letters = \"dead\"\n"
+    );
+    refused(&twice, "f:7:13: protected topic \"${TOPIC}\": is also a source; sivcar would read what it writes");
+    refused(
+        &LEAST.replace("\"event\"", "\"${WORDS}\""),
+        "f:6:8: unknown value \"${WORDS}\"; known here: \"event\", \"profile\"",
+    );
+    refused(&format!("workers = \"${{WORDS}}\"\n{LEAST}"), "f:1:11: the value must be an integer, not a string");
+    refused(
+        &LEAST.replace("topic = \"raw\"", "topic = \"raw\"\nworkspace = \"${PASSWORD}\""),
+        "f:6:13: workspace must be 1–64 letters, digits, '.', '_' or '-'",
+    );
+    refused(&format!("group = \"${{NOWHERE}}\"\n{LEAST}"), "f:1:9: environment variable NOWHERE is not set");
+}
+
+#[test]
+fn unknown_keys_are_refused_with_their_place_and_the_nearest_name() {
+    refused(&format!("grup = \"g\"\n{LEAST}"), "f:1:1: unknown key \"grup\"; did you mean \"group\"?");
+    refused(
+        &format!("[limits]\n  recordbytes = 1\n{LEAST}"),
+        "f:2:3: unknown key \"recordbytes\"; did you mean \"record-bytes\"?",
+    );
+    refused(
+        &format!("{LEAST}dead_letters = \"d\"\n"),
+        "f:9:1: unknown key \"dead_letters\"; did you mean \"dead-letters\"?",
+    );
+    refused(
+        &format!("{LEAST}[[view]]\nname = \"ä\"\ntopics = {{}}\ntrace = true\n"),
+        "f:12:1: unknown key \"trace\"; known here: \"name\", \"clearance\", \"unlisted\", \"show\", \"headers\", \"topics\"",
+    );
+    refused(
+        &format!("http = {{ listen = \"127.0.0.1:1\", \"ä\" = 1 }}\n{LEAST}"),
+        "f:1:34: unknown key \"ä\"; known here: \"listen\"",
+    );
+    for later in ["[state]\nstore = \"memory\"\n", "[[test-profile]]\nworkspace = \"acme\"\nid = \"42\"\n"] {
+        let error = parse(&format!("{later}{LEAST}")).expect_err("of a later version");
+        assert!(error.starts_with("f:1:") && error.contains("unknown key"), "{error}");
+    }
+    for later in ["state = \"merge\"", "events = \"raw\"", "partitioner = \"murmur2\""] {
+        let error = parse(&format!("{LEAST}{later}\n")).expect_err("of a later version");
+        assert!(error.starts_with("f:9:1: unknown key"), "{error}");
+    }
+}
+
+#[test]
+fn every_refusal_says_where_and_what() {
+    let names = "must be 1–64 letters, digits, '.', '_' or '-'";
+    for (text, error) in [
+        ("workers = 0\n", "f:1:11: workers must be 1–256".to_owned()),
+        ("workers = 1.5\n", "f:1:11: the value must be an integer, not a float".to_owned()),
+        ("group = \"a b\"\n", format!("f:1:9: group {names}")),
+        ("instance = \"\"\n", format!("f:1:12: instance {names}")),
+        (
+            "topics = { replication-factor = 0 }\n",
+            "f:1:33: replication-factor must be -1 (the broker's) or 1 and more".to_owned(),
+        ),
+        ("topics = { create = 1 }\n", "f:1:21: the value must be a boolean, not an integer".to_owned()),
+        ("limits = { depth = 1001 }\n", "f:1:20: depth must be 1–1000".to_owned()),
+        ("limits = { string-bytes = -1 }\n", "f:1:27: string-bytes must be 1–1073741824".to_owned()),
+        (
+            "policy = { max-staleness = \"30\" }\n",
+            "f:1:28: max-staleness must be a whole number and a unit (ms, s, m or h), as \"100ms\" or \"30s\""
+                .to_owned(),
+        ),
+        ("policy = { max-staleness = \"2h\" }\n", "f:1:28: max-staleness must be 1s–3600s".to_owned()),
+        ("transaction = { time = \"3s\" }\n", "f:1:24: time must be 1ms–2.5s".to_owned()),
+        ("transaction = { records = 0 }\n", "f:1:27: records must be 1–100000".to_owned()),
+        (
+            "http = { listen = \"9464\" }\n",
+            "f:1:19: listen must be an address and a port, as \"127.0.0.1:9464\"".to_owned(),
+        ),
+        (
+            "kafka = { bootstrap.servers = \"b:9\" }\n",
+            "f:1:11: a property's name holds dots and is quoted, as \"bootstrap.servers\"".to_owned(),
+        ),
+        (
+            "kafka = { \"linger.ms\" = 1.5 }\n",
+            "f:1:25: the value must be a string, an integer or a boolean, not a float".to_owned(),
+        ),
+    ] {
+        refused(&format!("{text}{LEAST}"), &error);
+    }
+}
+
+#[test]
+fn every_refusal_in_a_section_says_where_and_what() {
+    let mark = "[[mark]]\nworkspace = \"*\"\non = \"attribute\"\n";
+    for (text, error) in [
+        ("layout = \"segmnt\"\n", "f:9:10: unknown layout \"segmnt\"; did you mean \"segment\"?"),
+        (
+            "layout = \"segment\"\n",
+            "f:5:9: source \"raw\": names no workspace, nor does its layout; set workspace = \"…\"",
+        ),
+        ("case = \"fuzzy\"\n", "f:9:8: unknown value \"fuzzy\"; known here: \"fold\", \"exact\""),
+        ("[[layout]]\nname = \"segment\"\n", "f:10:8: layout \"segment\" is built in; choose another name"),
+        ("[[layout]]\nname = \"l\"\n[[layout]]\nname = \"l\"\n", "f:12:8: layout \"l\" is configured twice"),
+        ("[[workspace]]\nid = \"a\"\n[[workspace]]\nid = \"a\"\n", "f:12:6: workspace \"a\" is configured twice"),
+        ("[[workspace]]\nid = \"a\"\nkeys = {}\n", "f:11:8: keys must name exactly one of file, env and command"),
+        (
+            "workspace = \"acmee\"\n[[workspace]]\nid = \"acme\"\n",
+            "f:9:13: unknown workspace \"acmee\"; did you mean \"acme\"?",
+        ),
+        (
+            "[[view]]\nname = \"v\"\ntopics = {}\n",
+            "f:10:8: view \"v\": has no topics; set topics = { \"raw topic\" = \"debug topic\" }",
+        ),
+        ("[[view]]\nname = \"v\"\nclearance = 10000\ntopics = { raw = \"d\" }\n", "f:11:13: clearance must be 0–9999"),
+        (
+            "[[view]]\nname = \"v\"\ntopics = { raw = \"d/\" }\n",
+            "f:11:18: a view's topic must be a topic's name: 1–249 letters, digits, '.', '_' or '-'",
+        ),
+        (
+            "[[view]]\nname = \"v\"\ntopics = { raw = \"out\" }\n",
+            "f:11:18: view topic \"out\": is written by two; give each its own topic",
+        ),
+        ("[[view]]\nname = \"v\"\n", "f:9:1: key \"topics\" is missing"),
+        ("[[domain]]\nworkspace = \"*\"\nname = \"d\"\npad = 70000\n", "f:12:7: pad must be 0–65536"),
+        ("[[domain]]\nworkspace = \"*\"\nname = \"\"\n", "f:11:8: name must be 1–256 bytes without control characters"),
+        (
+            "[[domain]]\nworkspace = \"?\"\nname = \"d\"\n",
+            "f:10:13: workspace \"?\" must be \"*\" or 1–64 letters, digits, '.', '_' or '-'",
+        ),
+    ] {
+        refused(&format!("{LEAST}{text}"), error);
+    }
+    for (text, error) in [
+        ("name = \"$\"\n", "f:12:8: name \"$\" is the root, which no mark matches"),
+        ("name = \"a\"\nlevel = -1\n", "f:13:9: level must be 0–9999"),
+        (
+            "name = \"*\"\n",
+            "f:12:8: name \"*\" gives no domain (1–256 bytes, no control characters); set domain = \"…\"",
+        ),
+        (
+            "name = \"a\"\nprotect = \"hide\"\n",
+            "f:13:11: unknown value \"hide\"; known here: \"encrypt\", \"mask\", \"drop\", \"none\"",
+        ),
+    ] {
+        let text = format!("{LEAST}{mark}{text}");
+        let found = parse(&text).map(|_| ()).expect_err("is accepted");
+        // the order in which an enum's names stand is its own
+        assert_eq!(sorted(&found), sorted(error), "{text}");
+    }
+    refused(&format!("{LEAST}{mark}name = \"a\"\n{mark}name = \"a\"\n"), "f:16:8: \"a\" is configured twice");
+    for on in ["header", "key"] {
+        let text = format!("{LEAST}[[mark]]\nworkspace = \"*\"\non = \"{on}\"\nname = \"a\"\n");
+        refused(&text, &format!("f:11:6: unknown value {on:?}; known here: \"attribute\", \"parameter\", \"field\""));
+    }
+    refused("[[source]]\ntopic = \"raw\"\n", "f:1:1: key \"kind\" is missing");
+    refused("[keys]\nfile = \"k\"\n", "f: source: none is configured; add a [[source]] section");
+    let keyless = LEAST.replace("[keys]\nfile = \"k.json\"\n", "");
+    refused(&keyless, "f: no keyset is configured; add [keys] with file, env or command");
+    refused("group = \n", "f:1:9: string values must be quoted, expected literal string");
+    refused("group = \"a\"\ngroup = \"b\"\n", "f:2:1: duplicate key");
+}
+
+fn sorted(text: &str) -> Vec<&str> {
+    let mut words: Vec<&str> = text.split([' ', ',']).collect();
+    words.sort_unstable();
+    words
+}
+
+#[test]
+fn a_bad_path_is_shown_where_it_stands() {
+    let layout = |key: &str| format!("{LEAST}[[layout]]\nname = \"l\"\n{key} = \"a..b\"\n");
+    for key in ["workspace", "id", "uuid"] {
+        let error = parse(&layout(key)).expect_err("a..b is no path");
+        assert!(error.starts_with(&format!("f:11:{}: path \"a..b\": ", key.len() + 4)), "{error}");
+    }
+    let show = format!("{LEAST}[[view]]\nname = \"v\"\nshow = [\"a\", \"'\"]\ntopics = {{ raw = \"d\" }}\n");
+    assert!(parse(&show).expect_err("no path").starts_with("f:11:14: path \"'\": "));
+}
+
+#[test]
+fn an_unreadable_file_is_named() {
+    let error = Config::load(Path::new("/nowhere/sivcar.toml")).expect_err("there is none");
+    assert_eq!(error.to_string(), "/nowhere/sivcar.toml: cannot be read: entity not found");
+}
+
+/// Every key that the parser knows, by section, as its own refusals tell them: `group`, `limits.depth`, `source.topic` …
+/// Complete, because each section's keys lead to its sub-sections, and the example must hold them all.
+fn known_keys() -> BTreeSet<String> {
+    let mut known = BTreeSet::new();
+    let example: toml::Table = EXAMPLE.parse().expect("is TOML");
+    let mut sections = vec![Vec::new()];
+    while let Some(section) = sections.pop() {
+        let mut probe = example.clone();
+        let Some(table) = tables(&mut probe, &section).into_iter().next() else {
+            panic!("the example has no section {section:?}");
+        };
+        table.insert("zz".to_owned(), toml::Value::Boolean(true));
+        let text = toml::to_string(&probe).expect("is TOML");
+        let names = match toml::from_str::<file::File>(&text) {
+            Ok(_) => Vec::new(),
+            Err(error) => {
+                let (_, names) = error::unknown(error.message(), "unknown field `").expect("refused for its name");
+                names.into_iter().map(str::to_owned).collect()
+            }
+        };
+        // [kafka] takes any name; its two tables are the parser's own
+        let names = if section == ["kafka"] { vec!["consumer".to_owned(), "producer".to_owned()] } else { names };
+        for name in names {
+            let inner: Vec<String> = section.iter().cloned().chain([name]).collect();
+            let mut example = example.clone();
+            let takes_names = ["kafka.consumer", "kafka.producer", "view.topics"].contains(&inner.join(".").as_str());
+            if !takes_names && !tables(&mut example, &inner).is_empty() {
+                sections.push(inner.clone());
+            }
+            known.insert(inner.join("."));
+        }
+    }
+    known
+}
+
+/// The tables at `section`, through arrays of tables.
+fn tables<'a>(root: &'a mut toml::Table, section: &[String]) -> Vec<&'a mut toml::Table> {
+    let Some((first, rest)) = section.split_first() else { return vec![root] };
+    match root.get_mut(first) {
+        Some(toml::Value::Table(table)) => tables(table, rest),
+        Some(toml::Value::Array(array)) => {
+            array.iter_mut().filter_map(toml::Value::as_table_mut).flat_map(|table| tables(table, rest)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn the_example_uses_every_key() {
+    let mut example: toml::Table = EXAMPLE.parse().expect("is TOML");
+    let known = known_keys();
+    assert!(known.len() > 50 && known.contains("workspace.keys.command") && known.contains("kafka.producer"));
+    for key in known {
+        let (section, name) = key.rsplit_once('.').unwrap_or(("", &key));
+        let section: Vec<String> = section.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect();
+        // [keys] and [workspace.keys] have the same three, of which each section names one
+        let alike = if section == ["keys"] { vec!["workspace".to_owned(), "keys".to_owned()] } else { section.clone() };
+        let used = [section, alike]
+            .iter()
+            .any(|section| tables(&mut example, section).iter().any(|table| table.contains_key(name)));
+        assert!(used || key == "workspace.keys.file", "the example does not use {key}");
+    }
+}
