@@ -103,7 +103,9 @@ pub struct Incarnation {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ControlError {
     /// The key is no canonical JSON object, or of a kind this version does not know.
-    #[error("control record at offset {0}: its key is of no kind this version knows; upgrade sivcar, or withdraw the record")]
+    #[error(
+        "control record at offset {0}: its key is of no kind this version knows; upgrade sivcar, or withdraw the record"
+    )]
     Key(i64),
     /// The value of a record that is not a mark cannot be read.
     #[error("control record at offset {0}: its value cannot be read; write it anew or withdraw it")]
@@ -130,13 +132,9 @@ impl ControlKey {
     pub fn encode(&self) -> Vec<u8> {
         let empty = WireKey { event: None, kind: String::new(), name: None, on: None, workspace: None };
         let wire = match self.clone() {
-            ControlKey::Mark(MarkKey { workspace, on, name, event }) => WireKey {
-                event,
-                kind: "mark".to_owned(),
-                name: Some(name),
-                on: Some(on),
-                workspace: Some(workspace),
-            },
+            ControlKey::Mark(MarkKey { workspace, on, name, event }) => {
+                WireKey { event, kind: "mark".to_owned(), name: Some(name), on: Some(on), workspace: Some(workspace) }
+            }
             ControlKey::Domain { workspace, name } => {
                 WireKey { kind: "domain".to_owned(), name: Some(name), workspace: Some(workspace), ..empty }
             }
@@ -189,9 +187,13 @@ impl ControlValue {
                 .ok()
                 .filter(|domain| domain.pad <= PAD_MAX)
                 .map(ControlValue::Domain),
-            ControlKey::Stage { .. } => Some(ControlValue::Stage(serde_json::from_slice(bytes).unwrap_or(
-                StageRecord { stage: Stage::Enforced, since: None, at: None },
-            ))),
+            ControlKey::Stage { .. } => {
+                Some(ControlValue::Stage(serde_json::from_slice(bytes).unwrap_or(StageRecord {
+                    stage: Stage::Enforced,
+                    since: None,
+                    at: None,
+                })))
+            }
             ControlKey::Incarnation => serde_json::from_slice(bytes).ok().map(ControlValue::Incarnation),
         }
     }
@@ -286,18 +288,13 @@ impl Table {
         wished
             .iter()
             .filter_map(|record| match (&record.key, &record.value) {
-                (ControlKey::Mark(key), Some(ControlValue::Mark(mark))) => {
-                    self.revise(key, mark).map(|mark| ControlRecord {
-                        key: record.key.clone(),
-                        value: Some(ControlValue::Mark(mark)),
-                    })
-                }
+                (ControlKey::Mark(key), Some(ControlValue::Mark(mark))) => self
+                    .revise(key, mark)
+                    .map(|mark| ControlRecord { key: record.key.clone(), value: Some(ControlValue::Mark(mark)) }),
                 (ControlKey::Domain { workspace, name }, _) => {
                     (!self.domains.contains_key(&(workspace.clone(), name.clone()))).then(|| record.clone())
                 }
-                (ControlKey::Stage { workspace }, _) => {
-                    (!self.stages.contains_key(workspace)).then(|| record.clone())
-                }
+                (ControlKey::Stage { workspace }, _) => (!self.stages.contains_key(workspace)).then(|| record.clone()),
                 _ => None,
             })
             .collect()

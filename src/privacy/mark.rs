@@ -134,9 +134,7 @@ pub fn check(key: &MarkKey, mark: &Mark) -> Result<Path, String> {
         return Err(format!("level must be 0–{LEVEL_MAX}"));
     }
     match &mark.domain {
-        Some(domain) if !is_domain(domain) => {
-            Err("domain must be 1–256 bytes without control characters".to_owned())
-        }
+        Some(domain) if !is_domain(domain) => Err("domain must be 1–256 bytes without control characters".to_owned()),
         None if !is_domain(&path.keys()) => {
             Err(format!("name {:?} gives no domain (1–256 bytes, no control characters); set domain = \"…\"", key.name))
         }
