@@ -1,13 +1,24 @@
 //! The pure core: values in, values out.
 
+pub mod automaton;
 pub mod canonical;
+pub mod clearance;
 pub mod control;
 pub mod error;
+pub mod fields;
 pub mod fold;
 pub mod keyset;
+pub mod layout;
 pub mod mark;
 pub mod mask;
 pub mod path;
+pub mod policy;
+pub mod protect;
+pub mod protected;
+pub mod reveal;
 pub mod scan;
 pub mod seal;
 pub mod settings;
+pub mod splice;
+pub mod tally;
+pub mod value;

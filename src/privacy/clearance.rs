@@ -1,0 +1,142 @@
+//! What a view gets of a document: what its clearance allows, the rest masked.
+//!
+//! A field is clear where the view's clearance is at least its level; else it shows as its mark's mask. What no rule touches is
+//! masked too, unless the view shows it. Views mask in every stage. Always holds: more clearance never shows less; null stays null,
+//! so null and not-null can be told apart; masked text is canonical JSON.
+
+use super::canonical;
+use super::error::Reason;
+use super::fields::Fields;
+use super::fold;
+use super::mask::{self, Mask};
+use super::protected::{empty_of, stars};
+use super::scan::{Document, Kind};
+use super::settings::{Unlisted, View};
+use super::splice::{Choice, Editor};
+use super::tally::Actions;
+use super::value::WorkspaceSealer;
+
+/// Edits a document for one view.
+pub struct ViewEditor<'a, 's> {
+    /// The view.
+    pub view: &'a View,
+    /// Its index in the settings.
+    pub index: usize,
+    /// What a rule touches in the document.
+    pub fields: &'a Fields,
+    /// Seals for the record's workspace.
+    pub sealer: &'a mut WorkspaceSealer<'s>,
+    /// What was done.
+    pub actions: &'a mut Actions,
+}
+
+/// How the values around let a value be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// No rule above touches it.
+    Unlisted,
+    /// A rule above that is cleared, or the view's list, shows it.
+    Clear,
+    /// A hidden mark above keeps the shape and masks the leaves.
+    Hidden(Mask),
+}
+
+impl Editor for ViewEditor<'_, '_> {
+    type Context = Sight;
+
+    fn choose(&mut self, document: &Document, node: usize, above: Sight) -> Choice<Sight> {
+        if self.fields.own().contains(&node) {
+            return Choice::Remove;
+        }
+        let hides = self.fields.verdict(node).map(|verdict| (verdict, self.view.clearance < verdict.level));
+        match (hides, above) {
+            (Some((verdict, true)), above) => {
+                let mask = match above {
+                    Sight::Hidden(outer) => verdict.mask.min(outer),
+                    Sight::Unlisted | Sight::Clear => verdict.mask,
+                };
+                self.hide(document, node, mask, verdict.shape)
+            }
+            (_, Sight::Hidden(mask)) => self.hide(document, node, mask, true),
+            (Some((_, false)), _) => {
+                self.actions.kept += 1;
+                self.show(document, node)
+            }
+            (None, Sight::Clear) => self.show(document, node),
+            (None, Sight::Unlisted) => {
+                if self.view.unlisted == Unlisted::Show || self.fields.is_shown(node, self.index) {
+                    self.show(document, node)
+                } else {
+                    self.mask_unlisted(document, node)
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, document: &Document, node: usize, sight: Sight, out: &mut Vec<u8>) -> Result<(), Reason> {
+        let mask = match sight {
+            Sight::Hidden(mask) => mask,
+            Sight::Unlisted | Sight::Clear => Mask::Full,
+        };
+        let kind = document.node(node).kind;
+        match (mask, kind) {
+            (Mask::Empty, kind) => out.extend_from_slice(empty_of(kind)),
+            (Mask::Token, _) => {
+                out.push(b'"');
+                self.sealer.for_view(document, node, &self.view.name, out)?;
+                out.push(b'"');
+            }
+            (Mask::Word | Mask::Last4 | Mask::Email, Kind::String) => {
+                let mut masked = String::new();
+                mask::text(mask, &fold::lossy(&document.string(node)), &mut masked);
+                canonical::quote(masked.as_bytes(), out);
+            }
+            _ => out.extend_from_slice(stars()),
+        }
+        Ok(())
+    }
+
+    fn tail(&mut self, _comma: bool, _out: &mut Vec<u8>) {}
+}
+
+impl ViewEditor<'_, '_> {
+    fn show(&self, document: &Document, node: usize) -> Choice<Sight> {
+        // below something clear, inner marks still hold
+        if self.fields.below(document, node).is_empty() { Choice::Copy } else { Choice::Enter(Sight::Clear) }
+    }
+
+    fn mask_unlisted(&mut self, document: &Document, node: usize) -> Choice<Sight> {
+        match document.node(node).kind {
+            Kind::Null => Choice::Copy,
+            Kind::Object | Kind::Array => Choice::Enter(Sight::Unlisted),
+            _ => {
+                self.actions.masked += 1;
+                Choice::Replace(Sight::Unlisted)
+            }
+        }
+    }
+
+    fn hide(&mut self, document: &Document, node: usize, mask: Mask, shape: bool) -> Choice<Sight> {
+        let kind = document.node(node).kind;
+        match (mask, kind) {
+            (Mask::Drop, _) => {
+                self.actions.dropped += 1;
+                Choice::Remove
+            }
+            (_, Kind::Null) => Choice::Copy,
+            (_, Kind::Object | Kind::Array) if shape => Choice::Enter(Sight::Hidden(mask)),
+            _ => {
+                self.actions.masked += 1;
+                Choice::Replace(Sight::Hidden(self.with_inner(document, node, mask)))
+            }
+        }
+    }
+
+    /// A view token over a whole value would let equality of its inside be seen, even where an inner mark is stricter than that.
+    fn with_inner(&self, document: &Document, node: usize, mask: Mask) -> Mask {
+        let stricter = |field: &super::fields::Field| {
+            self.view.clearance < field.verdict.level && field.verdict.mask < Mask::Token
+        };
+        if mask == Mask::Token && self.fields.below(document, node).iter().any(stricter) { Mask::Full } else { mask }
+    }
+}

@@ -1,0 +1,202 @@
+//! The fields of one document that a rule touches, found in one walk.
+//!
+//! The walk carries the automaton's active states down the document; a subtree in which no path can go on is not looked at.
+//! Always holds: fields stand in document order; an element of an array has the states of its array; a number that no sealing
+//! could bring into canonical form is refused wherever a mark covers it. Deliberately not here: what is done with a field.
+
+use super::automaton::Active;
+use super::canonical;
+use super::error::Reason;
+use super::fold;
+use super::layout::{Holds, Located};
+use super::policy::{Identifier, Rule, Rules, Verdict};
+use super::scan::{Document, Kind};
+use super::settings::{Case, Ids};
+
+/// The member of the root that is sivcar's own.
+pub const OWN_MEMBER: &str = "_pii";
+
+/// A value that a mark, or its being an id, touches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// The node of the member.
+    pub node: usize,
+    /// What holds for it.
+    pub verdict: Verdict,
+}
+
+/// What one walk found. Reused from record to record.
+#[derive(Debug, Default)]
+pub struct Fields {
+    /// In document order.
+    fields: Vec<Field>,
+    /// Nodes that a view shows although it masks what is unlisted: node and view, in document order.
+    shown: Vec<(usize, usize)>,
+    /// Members of the root that are named as sivcar's own.
+    own: Vec<usize>,
+    /// Nodes that the walk must reach even where no path can go on: containers and ids, in document order.
+    points: Vec<usize>,
+}
+
+/// What the walk holds the document against.
+pub struct Search<'a> {
+    /// The rules of the record's workspace.
+    pub rules: &'a Rules,
+    /// Where its parts stand.
+    pub located: &'a Located,
+    /// The number of its event's name.
+    pub event: Option<u32>,
+    /// What protected topics show of ids.
+    pub ids: Ids,
+    /// How names are compared.
+    pub case: Case,
+}
+
+impl Fields {
+    /// Finds the fields of `document`, forgetting what was found before.
+    ///
+    /// # Errors
+    /// [`Reason::NumberOutOfRange`].
+    pub fn find(&mut self, document: &Document, search: &Search) -> Result<(), Reason> {
+        self.fields.clear();
+        self.shown.clear();
+        self.own.clear();
+        self.points.clear();
+        let located = search.located;
+        self.points.extend(located.containers.iter().map(|(node, _)| *node).chain(located.id).chain(located.uuid));
+        self.points.sort_unstable();
+        let active = search.rules.automaton().begin(&[search.rules.root]);
+        self.walk(document, search, 0, active)
+    }
+
+    fn walk(&mut self, document: &Document, search: &Search, node: usize, mut active: Active) -> Result<(), Reason> {
+        match document.node(node).kind {
+            Kind::Object => {
+                enter_containers(search, node, &mut active);
+                for member in document.children(node) {
+                    self.member(document, search, node == 0, member, &active)?;
+                }
+            }
+            Kind::Array => {
+                for element in document.children(node) {
+                    self.walk(document, search, element, active.clone())?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn member(
+        &mut self,
+        document: &Document,
+        search: &Search,
+        at_root: bool,
+        member: usize,
+        active: &Active,
+    ) -> Result<(), Reason> {
+        let key = document.key(member).unwrap_or_default();
+        let key = fold::lossy(&key);
+        if at_root && is_own(search.case, &key) {
+            self.own.push(member);
+            return Ok(());
+        }
+        let below = search.rules.automaton().step(active, &key);
+        let identifier = match member {
+            _ if search.located.id == Some(member) => Some((Identifier::Id, search.ids)),
+            _ if search.located.uuid == Some(member) => Some((Identifier::Uuid, search.ids)),
+            _ => None,
+        };
+        if !below.is_empty() || identifier.is_some() {
+            self.judge(document, search, member, &below, identifier)?;
+        }
+        if below.is_empty() && !self.has_point(document, member) {
+            return Ok(());
+        }
+        self.walk(document, search, member, below)
+    }
+
+    fn judge(
+        &mut self,
+        document: &Document,
+        search: &Search,
+        member: usize,
+        below: &Active,
+        identifier: Option<(Identifier, Ids)>,
+    ) -> Result<(), Reason> {
+        let automaton = search.rules.automaton();
+        let marks = automaton.ends(below).filter_map(|rule| match rule {
+            Rule::Mark(index) => Some(index),
+            Rule::Show(_) => None,
+        });
+        let word = search.located.is_word(member);
+        if let Some(verdict) = search.rules.verdict(marks, search.event, word, identifier) {
+            canonical::check_numbers(document, member)?;
+            self.fields.push(Field { node: member, verdict });
+        }
+        self.shown.extend(automaton.ends(below).filter_map(|rule| match rule {
+            Rule::Show(view) => Some((member, view)),
+            Rule::Mark(_) => None,
+        }));
+        Ok(())
+    }
+
+    /// Whether a container or an id stands at or below `node`.
+    fn has_point(&self, document: &Document, node: usize) -> bool {
+        let first = self.points.partition_point(|point| *point < node);
+        self.points.get(first).is_some_and(|point| *point < document.node(node).next as usize)
+    }
+
+    /// What holds for the member `node`, if a rule touches it.
+    pub fn verdict(&self, node: usize) -> Option<Verdict> {
+        let found = self.fields.binary_search_by_key(&node, |field| field.node);
+        found.ok().map(|index| self.fields[index].verdict)
+    }
+
+    /// The fields that stand below `node`, not `node` itself.
+    pub fn below(&self, document: &Document, node: usize) -> &[Field] {
+        let first = self.fields.partition_point(|field| field.node <= node);
+        let end = document.node(node).next as usize;
+        let length = self.fields[first..].partition_point(|field| field.node < end);
+        &self.fields[first..first + length]
+    }
+
+    /// Every field, in document order.
+    pub fn all(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// Whether `view` lists `node` among what it shows.
+    pub fn is_shown(&self, node: usize, view: usize) -> bool {
+        let first = self.shown.partition_point(|(shown, _)| *shown < node);
+        self.shown[first..].iter().take_while(|(shown, _)| *shown == node).any(|(_, shows)| *shows == view)
+    }
+
+    /// Members of the root that are named as sivcar's own, and go.
+    pub fn own(&self) -> &[usize] {
+        &self.own
+    }
+}
+
+/// In the object of a container the paths of its kind begin.
+fn enter_containers(search: &Search, node: usize, active: &mut Active) {
+    for (_, holds) in search.located.containers.iter().filter(|(object, _)| *object == node) {
+        let start = match holds {
+            Holds::Attributes => search.rules.attributes,
+            Holds::Parameters => search.rules.parameters,
+        };
+        for state in search.rules.automaton().begin(&[start]) {
+            if let Err(place) = active.binary_search(&state) {
+                active.insert(place, state);
+            }
+        }
+    }
+}
+
+fn is_own(case: Case, key: &str) -> bool {
+    match case {
+        Case::Exact => key == OWN_MEMBER,
+        Case::Fold if key.is_ascii() => key.eq_ignore_ascii_case(OWN_MEMBER),
+        Case::Fold => fold::name(key) == OWN_MEMBER,
+    }
+}

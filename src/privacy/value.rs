@@ -1,0 +1,196 @@
+//! Seals single values of a document: plaintext, padding, associated data and token in one place, with reused buffers.
+//!
+//! A worker holds one [`ValueSealer`]; it builds a cipher per keyset when a workspace is first touched and keeps it. Always holds:
+//! what is written is a token or nothing. Deliberately not here: which values are sealed.
+
+use std::sync::Arc;
+
+use super::canonical;
+use super::error::Reason;
+use super::fold;
+use super::keyset::{Keyring, Keyset};
+use super::policy::NamedDomain;
+use super::scan::{Document, Kind};
+use super::seal::{self, Associated, Sealer};
+
+/// The sealers of one worker, by keyset, and the buffers of one value.
+pub struct ValueSealer {
+    keyring: Arc<Keyring>,
+    sealers: Vec<(Arc<Keyset>, Sealer)>,
+    plaintext: Vec<u8>,
+    associated: Vec<u8>,
+    sealed: Vec<u8>,
+}
+
+/// Why a token on the way in was not passed but sealed like any other value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenRefused {
+    /// It is not the one canonical text of a token.
+    NotCanonical,
+    /// It does not open under the domain of the mark at its path.
+    DoesNotOpen,
+}
+
+/// The keyset of one workspace, ready for sealing.
+pub struct WorkspaceSealer<'a> {
+    workspace: &'a str,
+    sealer: &'a mut Sealer,
+    plaintext: &'a mut Vec<u8>,
+    associated: &'a mut Vec<u8>,
+    sealed: &'a mut Vec<u8>,
+}
+
+impl ValueSealer {
+    /// A sealer over `keyring`; ciphers are built when they are first needed.
+    pub fn new(keyring: Arc<Keyring>) -> Self {
+        Self { keyring, sealers: Vec::new(), plaintext: Vec::new(), associated: Vec::new(), sealed: Vec::new() }
+    }
+
+    /// The sealer of `workspace`'s keyset.
+    ///
+    /// # Errors
+    /// [`Reason::KeysetMissing`]; another workspace's keyset is never taken instead.
+    pub fn of<'a>(&'a mut self, workspace: &'a str) -> Result<WorkspaceSealer<'a>, Reason> {
+        let Self { keyring, sealers, plaintext, associated, sealed } = self;
+        let sealer = sealer_of(keyring, sealers, workspace)?;
+        Ok(WorkspaceSealer { workspace, sealer, plaintext, associated, sealed })
+    }
+
+    /// The ciphers of `workspace`'s keyset.
+    ///
+    /// # Errors
+    /// [`Reason::KeysetMissing`].
+    pub fn keyset(&mut self, workspace: &str) -> Result<&mut Sealer, Reason> {
+        sealer_of(&self.keyring, &mut self.sealers, workspace)
+    }
+}
+
+/// The sealer of a workspace's keyset, built when it is first asked for. Keysets are few, and told apart by where they stand in
+/// memory: two of them may share a key id.
+fn sealer_of<'a>(
+    keyring: &Keyring,
+    sealers: &'a mut Vec<(Arc<Keyset>, Sealer)>,
+    workspace: &str,
+) -> Result<&'a mut Sealer, Reason> {
+    let keyset = keyring.of(workspace).ok_or(Reason::KeysetMissing)?;
+    let index = sealers.iter().position(|(other, _)| Arc::ptr_eq(other, keyset)).unwrap_or_else(|| {
+        sealers.push((Arc::clone(keyset), Sealer::new(keyset)));
+        sealers.len() - 1
+    });
+    Ok(&mut sealers[index].1)
+}
+
+impl WorkspaceSealer<'_> {
+    /// The id of the key that seals.
+    pub fn primary(&self) -> u32 {
+        // a keyset has an enabled primary, so there is a first
+        self.sealer.key_ids().next().unwrap_or_default()
+    }
+
+    /// Appends the token of the value `node` in `domain`, without quotes.
+    ///
+    /// # Errors
+    /// [`Reason::NumberOutOfRange`].
+    pub fn exact(
+        &mut self,
+        document: &Document,
+        node: usize,
+        domain: &NamedDomain,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Reason> {
+        self.plaintext.clear();
+        canonical::plaintext(document, node, self.plaintext)?;
+        seal::pad(self.plaintext, domain.settings.pad as usize);
+        let workspace = self.workspace;
+        self.token(Associated::Exact { workspace, domain: &domain.name }, out);
+        Ok(())
+    }
+
+    /// The second token of the value `node`, that ignores case and spaces; `None` for an object, an array or null.
+    pub fn loose(&mut self, document: &Document, node: usize, domain: &NamedDomain) -> Option<String> {
+        if matches!(document.node(node).kind, Kind::Null | Kind::Array | Kind::Object) {
+            return None;
+        }
+        self.plaintext.clear();
+        canonical::plaintext(document, node, self.plaintext).ok()?;
+        let loose = loose_form(self.plaintext)?;
+        Some(self.loose_token(&loose, domain))
+    }
+
+    fn loose_token(&mut self, loose: &str, domain: &NamedDomain) -> String {
+        self.plaintext.clear();
+        self.plaintext.extend_from_slice(loose.as_bytes());
+        seal::pad(self.plaintext, domain.settings.pad as usize);
+        let (workspace, mut token) = (self.workspace, Vec::new());
+        self.token(Associated::Loose { workspace, domain: &domain.name }, &mut token);
+        String::from_utf8_lossy(&token).into_owned()
+    }
+
+    /// Appends a view token of the value `node`: equal values show equal within one view, and nowhere else.
+    ///
+    /// # Errors
+    /// [`Reason::NumberOutOfRange`].
+    pub fn for_view(&mut self, document: &Document, node: usize, view: &str, out: &mut Vec<u8>) -> Result<(), Reason> {
+        self.plaintext.clear();
+        canonical::plaintext(document, node, self.plaintext)?;
+        let workspace = self.workspace;
+        self.token(Associated::View { workspace, view }, out);
+        Ok(())
+    }
+
+    /// The view token of a record key's bytes.
+    pub fn view_key(&mut self, key: &[u8], view: &str) -> Vec<u8> {
+        self.plaintext.clear();
+        self.plaintext.extend_from_slice(key);
+        let (workspace, mut token) = (self.workspace, Vec::new());
+        self.token(Associated::View { workspace, view }, &mut token);
+        token
+    }
+
+    /// Whether the string `node` is a token that may pass: canonical, and sealed under `domain`. Gives its loose token, where
+    /// the domain has such.
+    ///
+    /// # Errors
+    /// Why it may not pass; `None` in it where the string does not even look like a token.
+    pub fn passes(
+        &mut self,
+        document: &Document,
+        node: usize,
+        domain: &NamedDomain,
+    ) -> Result<Option<String>, Option<TokenRefused>> {
+        let text = document.string(node);
+        if document.node(node).kind != Kind::String || !text.starts_with(seal::TOKEN_PREFIX.as_bytes()) {
+            return Err(None);
+        }
+        let raw = document.raw(document.node(node).value).trim_matches('"');
+        let sealed = seal::parse_token(raw).ok_or(Some(TokenRefused::NotCanonical))?;
+        self.associated.clear();
+        Associated::Exact { workspace: self.workspace, domain: &domain.name }.write(self.associated);
+        let opened = self.sealer.open(self.associated, &sealed).map_err(|_| Some(TokenRefused::DoesNotOpen))?;
+        let plaintext = seal::unpad(&opened);
+        canonical::reveal(plaintext).map_err(|_| Some(TokenRefused::DoesNotOpen))?;
+        let loose = if domain.settings.loose { loose_form(plaintext) } else { None };
+        Ok(loose.map(|loose| self.loose_token(&loose, domain)))
+    }
+
+    /// Appends the token of the plaintext that was just prepared.
+    fn token(&mut self, associated: Associated, out: &mut Vec<u8>) {
+        self.associated.clear();
+        associated.write(self.associated);
+        self.sealed.clear();
+        self.sealer.seal(self.associated, self.plaintext, self.sealed);
+        seal::token(self.sealed, out);
+    }
+}
+
+/// The loose form of an unpadded plaintext: of a string its own, of a number or boolean its canonical text, of anything else none.
+/// A string with a lone surrogate counts by its canonical text, for it has no UTF-8 of its own.
+fn loose_form(plaintext: &[u8]) -> Option<String> {
+    match std::str::from_utf8(plaintext) {
+        Ok(text) => Some(fold::loose(text)),
+        Err(_) => {
+            let text = canonical::reveal(plaintext).ok()?;
+            (!text.starts_with(['{', '['])).then(|| fold::loose(text.trim_matches('"')))
+        }
+    }
+}
