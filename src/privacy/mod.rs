@@ -4,6 +4,7 @@ pub mod automaton;
 pub mod canonical;
 pub mod clearance;
 pub mod control;
+pub mod dead_letter;
 pub mod error;
 pub mod fields;
 pub mod fold;
