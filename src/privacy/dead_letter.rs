@@ -95,13 +95,7 @@ impl Payload {
 
 /// The dead letter of `record`, which stands `at` its raw topic. Without a `sealer` (the record's workspace has no keyset, and
 /// another's is never taken) it keeps coordinates and reason alone.
-pub fn build(
-    sealer: Option<&mut Sealer>,
-    group: &str,
-    envelope: &Envelope,
-    record: &Record,
-    extent: Extent,
-) -> Record {
+pub fn build(sealer: Option<&mut Sealer>, group: &str, envelope: &Envelope, record: &Record, extent: Extent) -> Record {
     let value = sealer.map(|sealer| {
         let mut sealed = Vec::new();
         sealer.seal(&associated(group, &envelope.at), &payload(record), &mut sealed);
@@ -222,9 +216,10 @@ mod tests {
     #[test]
     fn in_clear_are_reason_coordinates_and_policy_alone() {
         let letter = build(Some(&mut sealer(1)), "g", &envelope(), &record(), Extent::Whole);
-        let headers = letter.headers.iter().map(|header| {
-            (header.name.as_str(), String::from_utf8(header.value.clone().unwrap()).unwrap())
-        });
+        let headers = letter
+            .headers
+            .iter()
+            .map(|header| (header.name.as_str(), String::from_utf8(header.value.clone().unwrap()).unwrap()));
         let headers: Vec<_> = headers.collect();
         let expected = [
             ("sivcar-reason", "json_syntax"),

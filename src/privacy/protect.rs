@@ -109,6 +109,20 @@ impl Protector {
         }
     }
 
+    /// The workspace of `record`, where it is known and one of ours: whose keyset seals the dead letter of a record that was
+    /// protected but could not be written.
+    pub fn workspace(&mut self, source: usize, record: &Record) -> Option<String> {
+        let settings = self.policy.settings();
+        let configured = &settings.sources[source];
+        if let Some(fixed) = &configured.workspace {
+            return Some(fixed.clone());
+        }
+        let text = scan::scan(record.value.as_ref()?, &settings.limits, &mut self.tape).ok()?;
+        let document = Document::new(text, &self.tape);
+        self.policy.layout(source).locate(&document, &mut self.located).ok()?;
+        document_workspace(&self.policy, configured, &document, &self.located).ok().map(Cow::into_owned)
+    }
+
     /// A null value passes as null. Where neither source nor state tells the workspace, a view's key is sealed for none.
     fn tombstone(
         &mut self,

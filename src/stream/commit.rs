@@ -19,7 +19,7 @@ use super::happening::Happening;
 use super::log::{Committed, Consumer, Fault, Log, Outgoing, Producer};
 use super::pipeline::Treatment;
 use super::topics::wire_bytes;
-use super::transaction::{Metadata, PATIENCE, Tally, retry};
+use super::transaction::{BatchTally, Metadata, PATIENCE, retry};
 use super::worker::Worker;
 use crate::record::Partition;
 
@@ -37,7 +37,7 @@ struct Staged {
     /// The timestamp of each task's last record.
     timestamps: BTreeMap<Partition, Option<i64>>,
     /// What it did.
-    tally: Tally,
+    tally: BatchTally,
     /// How long sending the offsets and committing took.
     commit: Duration,
 }
@@ -123,7 +123,7 @@ impl<L: Log> Worker<L> {
             offsets: starts.collect(),
             policy: snapshot.version(),
             timestamps: BTreeMap::new(),
-            tally: Tally::default(),
+            tally: BatchTally::default(),
             commit: Duration::ZERO,
         };
         retry(PATIENCE, || producer(&mut self.producer)?.begin())?;
@@ -152,7 +152,7 @@ impl<L: Log> Worker<L> {
                 break;
             }
             let Some(task) = self.tasks.get(&fetched.partition) else { continue };
-            pipeline.process(task.source, fetched, treatment, &facts.limits, &mut outputs, &mut staged.tally);
+            pipeline.process(task.source, fetched, treatment, &facts.limits, &mut outputs, &mut staged.tally)?;
             staged.taken += 1;
             let committed = Committed { offset: fetched.offset + 1, metadata: metadata.to_owned() };
             staged.offsets.insert(fetched.partition.clone(), committed);

@@ -13,6 +13,9 @@ use super::happening::{Happening, Observer};
 use super::log::{Log, Producer};
 use super::topics::{Facts, Route};
 use super::transaction::{TransactionLimits, retry};
+use crate::privacy::control::ControlRecord;
+use crate::privacy::keyset::Keyring;
+use crate::privacy::settings::Settings;
 
 /// How long a producer may take to become ready: it waits for its predecessor's transaction to end.
 const INIT_PATIENCE: Duration = Duration::from_secs(60);
@@ -20,14 +23,20 @@ const INIT_PATIENCE: Duration = Duration::from_secs(60);
 /// What a process is to run, from its configuration.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The consumer group, prefix of sivcar's own topics and transactional ids.
-    pub group: String,
+    /// Sources, views, limits, and the group, prefix of sivcar's own topics and transactional ids.
+    pub settings: Arc<Settings>,
+    /// What the configuration wants to stand in the control topic.
+    pub wished: Vec<ControlRecord>,
     /// This process among those of the group.
     pub instance: String,
     /// How many workers it runs.
     pub workers: usize,
-    /// The sources and where their records go; a source is named by its index here.
+    /// [`Route::all`] of the settings.
     pub routes: Arc<[Route]>,
+    /// Whether outputs and sivcar's own topics may be created.
+    pub create: bool,
+    /// How long tasks may go on while the control topic's end cannot be confirmed.
+    pub max_staleness: Duration,
     /// The bounds of a transaction.
     pub limits: TransactionLimits,
 }
@@ -80,7 +89,9 @@ pub struct Context<L: Log> {
     /// What to run.
     pub plan: Plan,
     /// The policy in force.
-    pub current: Arc<Current>,
+    pub current: Current,
+    /// The keysets; a reload stores new ones here, and the control reader puts them in force.
+    pub keyring: ArcSwap<Keyring>,
     /// What the topics are.
     pub facts: ArcSwap<Facts>,
     /// Who counts.
@@ -93,9 +104,17 @@ pub struct Context<L: Log> {
 
 impl<L: Log> Context<L> {
     /// A process over `log`, whose topics were found to be as they must be.
-    pub fn new(log: L, plan: Plan, current: Arc<Current>, facts: Facts, observer: Arc<dyn Observer>) -> Self {
-        let ready = Ready::of(plan.workers);
-        Self { log, plan, current, facts: ArcSwap::from_pointee(facts), observer, stop: Stop::default(), ready }
+    pub fn new(log: L, plan: Plan, keyring: Arc<Keyring>, facts: Facts, observer: Arc<dyn Observer>) -> Self {
+        Self {
+            log,
+            ready: Ready::of(plan.workers),
+            current: Current::new(plan.max_staleness),
+            keyring: ArcSwap::new(keyring),
+            facts: ArcSwap::from_pointee(facts),
+            observer,
+            stop: Stop::default(),
+            plan,
+        }
     }
 
     /// Writes a happening's log line and has it counted.
@@ -127,7 +146,7 @@ impl<L: Log> Context<L> {
 
     /// A producer for the worker with this number, ready to begin.
     pub(super) fn producer(&self, number: usize) -> Result<L::Producer, Error> {
-        let id = format!("{}.{}.{number}", self.plan.group, self.plan.instance);
+        let id = format!("{}.{}.{number}", self.plan.settings.group, self.plan.instance);
         let mut producer = self.log.producer(&id)?;
         retry(INIT_PATIENCE, || producer.init())?;
         Ok(producer)

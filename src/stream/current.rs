@@ -9,23 +9,23 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 
+use crate::privacy::keyset::Keyring;
+use crate::privacy::policy::Policy;
+
 /// What a transaction is made under. Never changes once published.
-#[derive(Clone, Debug)]
 pub struct Snapshot {
-    version: u64,
+    /// All marks, settings and rules.
+    pub policy: Arc<Policy>,
+    /// The keysets.
+    pub keyring: Arc<Keyring>,
     /// The nonce of the control topic's incarnation.
     pub control: String,
 }
 
 impl Snapshot {
-    /// A snapshot of the table at `version`, of the control topic with the nonce `control`.
-    pub fn new(version: u64, control: &str) -> Self {
-        Self { version, control: control.to_owned() }
-    }
-
     /// The policy's version.
     pub fn version(&self) -> u64 {
-        self.version
+        self.policy.version()
     }
 }
 
@@ -92,6 +92,7 @@ impl Current {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::snapshot;
     use super::*;
 
     #[test]
@@ -99,7 +100,7 @@ mod tests {
         let current = Current::new(Duration::from_secs(1));
         assert!(current.snapshot().is_none());
         for version in [3, 2, 5, 4] {
-            current.publish(Snapshot::new(version, "n"));
+            current.publish(snapshot(version));
         }
         assert_eq!(current.snapshot().map(|snapshot| snapshot.version()), Some(5));
     }

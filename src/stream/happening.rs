@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::transaction::Tally;
+use super::transaction::BatchTally;
 use crate::record::Partition;
 
 /// Something an operator may want to see or count.
@@ -16,7 +16,7 @@ pub enum Happening<'a> {
         /// The worker's number.
         worker: usize,
         /// What was in it.
-        tally: &'a Tally,
+        tally: &'a BatchTally,
         /// How long sending the offsets and committing took.
         commit: Duration,
     },

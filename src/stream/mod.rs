@@ -5,13 +5,17 @@
 mod assignment;
 mod commit;
 pub mod context;
+pub mod control;
 pub mod current;
 pub mod error;
+#[cfg(test)]
+mod fixture;
 pub mod happening;
 pub mod log;
 mod pipeline;
 #[cfg(test)]
 mod scripted;
+pub mod supervisor;
 pub mod task;
 pub mod topics;
 pub mod transaction;

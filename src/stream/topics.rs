@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::error::Error;
 use super::log::{Log, TopicFacts};
+use crate::privacy::settings::{Settings, SourceKind};
 use crate::record::Record;
 
 /// Where the records of one source go.
@@ -29,6 +30,22 @@ pub struct Route {
 }
 
 impl Route {
+    /// The routes of all sources, in the settings' order.
+    pub fn all(settings: &Settings) -> Arc<[Route]> {
+        let debug = |source: &str| {
+            let views = settings.views.iter().enumerate();
+            views.filter_map(|(index, view)| Some((index, view.topics.get(source)?.as_str().into()))).collect()
+        };
+        let routes = settings.sources.iter().map(|source| Route {
+            source: source.topic.as_str().into(),
+            compacted: source.kind == SourceKind::Profile,
+            protected: source.protected.as_str().into(),
+            views: debug(&source.topic),
+            dead_letters: source.dead_letters.as_str().into(),
+        });
+        routes.collect()
+    }
+
     /// The topics that keep the source's partitions.
     pub fn outputs(&self) -> impl Iterator<Item = &Arc<str>> {
         std::iter::once(&self.protected).chain(self.views.values())
@@ -112,14 +129,23 @@ impl Facts {
         }
         let mut facts = Self::now(log, routes)?;
         for (now, before) in facts.sources.iter_mut().zip(&self.sources) {
-            if now.is_ok() && *now != *before {
-                *now = Err(match before {
-                    Err(what) => what.clone(),
-                    Ok(count) => format!("a source that began with {count} partitions has other ones now"),
-                });
+            if let (Ok(now_count), Ok(count)) = (&now, before) {
+                if now_count != count {
+                    *now = Err(format!("a source that began with {count} partitions has {now_count} now"));
+                }
             }
         }
-        Ok(facts)
+        Ok(facts.keep_stopped(self))
+    }
+
+    /// The same, with every source stopped that is stopped in `held`: it may have been by a worker meanwhile.
+    pub(super) fn keep_stopped(mut self, held: &Facts) -> Facts {
+        for (source, held) in self.sources.iter_mut().zip(&held.sources) {
+            if held.is_err() {
+                source.clone_from(held);
+            }
+        }
+        self
     }
 
     fn now<L: Log>(log: &L, routes: &[Route]) -> Result<Facts, Error> {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::log::Fault;
 use crate::privacy::error::Reason;
+use crate::privacy::tally::Tally;
 
 /// The bounds of one transaction, whichever is reached first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,19 +31,28 @@ impl Default for TransactionLimits {
 
 /// What a batch did: staged with it, told when it is committed, gone when it is aborted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Records protected, by source.
-    pub protected: BTreeMap<usize, u64>,
-    /// Records that went to the dead letters, by source and reason.
-    pub rejected: BTreeMap<(usize, Reason), u64>,
+pub struct BatchTally {
+    /// By source.
+    pub sources: BTreeMap<usize, SourceTally>,
     /// Bytes of output, as [`super::topics::wire_bytes`] counts.
     pub output_bytes: usize,
 }
 
-impl Tally {
+/// What a batch did with the records of one source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SourceTally {
+    /// Records protected.
+    pub protected: u64,
+    /// Records that went to the dead letters, by reason.
+    pub rejected: BTreeMap<Reason, u64>,
+    /// What was done to the protected ones.
+    pub done: Tally,
+}
+
+impl BatchTally {
     /// How many records were read.
     pub fn records(&self) -> u64 {
-        self.protected.values().chain(self.rejected.values()).sum()
+        self.sources.values().map(|source| source.protected + source.rejected.values().sum::<u64>()).sum()
     }
 }
 

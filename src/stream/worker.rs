@@ -226,7 +226,10 @@ impl<L: Log> Worker<L> {
             return Err(Error::PolicyWentBackwards("a task was opened under a newer policy".to_owned()));
         }
         if self.pipeline.as_ref().is_none_or(|pipeline| !Arc::ptr_eq(pipeline.snapshot(), &snapshot)) {
-            self.pipeline = Some(Pipeline::new(snapshot, self.context.plan.routes.clone()));
+            self.pipeline = Some(match self.pipeline.take() {
+                Some(pipeline) => pipeline.renew(snapshot),
+                None => Pipeline::new(snapshot, &self.context.plan.settings.group, self.context.plan.routes.clone()),
+            });
         }
         Ok(true)
     }

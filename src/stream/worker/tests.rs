@@ -5,12 +5,12 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::memory::MemoryLog;
-use crate::record::Record;
-use crate::stream::current::{Current, Snapshot};
+use crate::stream::context::Plan;
+use crate::stream::fixture::{document, keyring, plan, snapshot};
 use crate::stream::happening::Observer;
 use crate::stream::log::{Committed, Outgoing, Producer};
 use crate::stream::scripted::{Call, Scripted, Twist};
-use crate::stream::topics::{Facts, Route};
+use crate::stream::topics::Facts;
 use crate::stream::transaction::{Metadata, TransactionLimits};
 
 /// Counts happenings by name.
@@ -42,25 +42,6 @@ fn raw(number: i32) -> Partition {
     Partition::new("raw", number)
 }
 
-fn document(text: &str) -> Record {
-    Record { value: Some(format!("{{\"workspace\":\"acme\",\"n\":\"{text}\"}}").into_bytes()), ..Record::default() }
-}
-
-fn routes() -> Arc<[Route]> {
-    let views = BTreeMap::new();
-    Arc::from([Route {
-        source: "raw".into(),
-        compacted: false,
-        protected: "protected".into(),
-        views,
-        dead_letters: "dead".into(),
-    }])
-}
-
-fn snapshot(version: u64) -> Snapshot {
-    Snapshot::new(version, "nonce")
-}
-
 impl World {
     fn new() -> Self {
         Self::with(TransactionLimits { records: 100, time: Duration::ZERO, ..TransactionLimits::default() }, &[])
@@ -71,19 +52,12 @@ impl World {
         memory.create_topic("raw", 2, &[]).unwrap();
         memory.create_topic("protected", 2, protected).unwrap();
         let log = Scripted::new(memory);
-        let facts = Facts::at_start(&log, &routes(), true).unwrap();
-        let plan = crate::stream::context::Plan {
-            group: "g".into(),
-            instance: "i".into(),
-            workers: 1,
-            routes: routes(),
-            limits,
-        };
-        let current = Arc::new(Current::new(Duration::from_secs(3600)));
-        current.publish(snapshot(1));
-        current.confirm(Instant::now(), 1);
+        let plan = Plan { limits, ..plan() };
+        let facts = Facts::at_start(&log, &plan.routes, true).unwrap();
         let counts = Arc::new(Counts::default());
-        let context = Arc::new(Context::new(log.clone(), plan, current, facts, counts.clone()));
+        let context = Arc::new(Context::new(log.clone(), plan, keyring(), facts, counts.clone()));
+        context.current.publish(snapshot(1));
+        context.current.confirm(Instant::now(), 1);
         Self { log, context, counts }
     }
 
@@ -375,15 +349,10 @@ fn policy_versions_never_fall_in_a_partition() {
 #[test]
 fn tasks_pause_while_the_control_topic_cannot_be_confirmed() {
     let world = World::new();
-    let stale = Arc::new(Current::new(Duration::ZERO));
-    stale.publish(snapshot(1));
-    let context = Arc::new(Context::new(
-        world.log.clone(),
-        world.context.plan.clone(),
-        stale.clone(),
-        Facts::clone(&world.context.facts.load()),
-        world.counts.clone(),
-    ));
+    let plan = Plan { max_staleness: Duration::ZERO, ..world.context.plan.clone() };
+    let facts = Facts::clone(&world.context.facts.load());
+    let context = Arc::new(Context::new(world.log.clone(), plan, keyring(), facts, world.counts.clone()));
+    context.current.publish(snapshot(1));
     let mut worker = Worker::start(context, 0).unwrap();
     world.feed(0, &["a"]);
     assert_eq!(step(&mut worker, 4), 0);
@@ -422,4 +391,23 @@ fn partitions_added_at_run_time_stop_their_source() {
     assert_eq!(step(&mut worker, 3), 0);
     assert_eq!(world.count("stopped source_changed"), 3);
     assert!(world.context.facts.load().sources[0].is_err());
+}
+
+#[test]
+fn a_refused_record_is_found_one_input_at_a_time() {
+    let world = World::new();
+    let mut worker = world.worker(0);
+    step(&mut worker, 2);
+    world.log.refuse(|outgoing: &Outgoing| {
+        &*outgoing.topic == "protected" && outgoing.record.value == document("bad").value
+    });
+    world.feed(0, &["a", "b", "bad", "c"]);
+    world.feed(1, &["x"]);
+    assert_eq!(step(&mut worker, 10), 5);
+    assert_eq!(world.log.script.lock().unwrap().refused, 2);
+    assert_eq!(world.protected(0), ["a", "b", "c"]);
+    assert_eq!(world.protected(1), ["x"]);
+    assert_eq!(world.log.log.records("dead").len(), 1);
+    assert_eq!(world.count("aborted refused"), 2);
+    assert!(worker.careful.is_empty());
 }
