@@ -276,3 +276,6 @@ fn refresh_facts<L: Log>(context: &Context<L>) -> Result<(), Error> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests;
