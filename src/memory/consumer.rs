@@ -220,7 +220,9 @@ impl Reader for MemoryReader {
                 batch.extend(records);
                 Ok(())
             }
-            Some(Found::OutOfRange(partition)) => Err(Fault::Fatal(format!("{partition} was truncated or re-created"))),
+            Some(Found::OutOfRange(partition)) => {
+                Err(Fault::OutOfRange(format!("{partition} was truncated or re-created"), partition))
+            }
             _ => Ok(()),
         }
     }

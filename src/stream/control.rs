@@ -58,6 +58,7 @@ impl<L: Log> ControlTable<L> {
         match self.reader.poll(wait, &mut self.batch) {
             Ok(()) => {}
             Err(Fault::Retry(detail)) => tracing::warn!(detail, "the control topic cannot be read"),
+            Err(Fault::OutOfRange(..)) => return Err(went_backwards(&self.topic, "the next offset does not exist")),
             Err(fault) => return Err(fault.into()),
         }
         let came = !self.batch.is_empty();

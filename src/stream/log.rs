@@ -159,7 +159,7 @@ pub trait Producer {
 
 /// A reader of one topic without a group, from its beginning, `read_committed`: the control topic as a table.
 pub trait Reader {
-    /// Waits at most `wait`, then gives what is there.
+    /// Waits at most `wait`, then gives what is there. [`Fault::OutOfRange`] where the topic was truncated or re-created.
     fn poll(&mut self, wait: Duration, batch: &mut Vec<Fetched>) -> Result<(), Fault>;
 
     /// Asks the broker for the last stable offset of each partition, in the order of their numbers; gives them if everything

@@ -154,3 +154,6 @@ impl Pipeline {
 fn fits(output: &Outgoing, limits: &BTreeMap<Arc<str>, usize>) -> bool {
     limits.get(&output.topic).is_none_or(|limit| wire_bytes(&output.record) <= *limit)
 }
+
+#[cfg(test)]
+mod tests;

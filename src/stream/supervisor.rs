@@ -102,3 +102,6 @@ fn work<L: Log>(context: &Arc<Context<L>>, number: usize) -> Result<(), Error> {
     }
     Worker::start(context.clone(), number)?.run()
 }
+
+#[cfg(test)]
+mod tests;

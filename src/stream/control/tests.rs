@@ -70,8 +70,10 @@ fn two_starters_write_one_incarnation() {
         let mut nonces: Vec<String> = starts.into_iter().map(|start| start.join().unwrap()).collect();
         nonces.dedup();
         assert_eq!(nonces.len(), 1);
-        let incarnations =
-            log.records("g.control").into_iter().filter(|fetched| fetched.record.key == Some(ControlKey::Incarnation.encode()));
+        let incarnations = log
+            .records("g.control")
+            .into_iter()
+            .filter(|fetched| fetched.record.key == Some(ControlKey::Incarnation.encode()));
         assert_eq!(incarnations.count(), 1);
         assert_eq!(publish(&log, "g", &[]).unwrap().table().marks.len(), 4);
     }
