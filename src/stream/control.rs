@@ -44,7 +44,7 @@ impl<L: Log> ControlTable<L> {
     /// Begins to read the control topic of `group`, which must exist.
     pub fn open(log: &L, group: &str) -> Result<Self, Error> {
         let topic = control_topic(group);
-        let reader = log.reader(&topic)?;
+        let reader = retry(PATIENCE, || log.reader(&topic))?;
         Ok(Self { topic: topic.into(), reader, table: Table::default(), batch: Vec::new() })
     }
 
@@ -167,7 +167,7 @@ fn write<L: Log>(
     control: &mut ControlTable<L>,
     changes: &mut impl FnMut(&Table) -> Result<Vec<ControlRecord>, Error>,
 ) -> Result<(), Failed> {
-    let mut producer = log.producer(&control_topic(group))?;
+    let mut producer = retry(PATIENCE, || log.producer(&control_topic(group)))?;
     retry(PATIENCE, || producer.init())?;
     control.read_to_end().map_err(Failed::Stop)?;
     let records = changes(&control.table).map_err(Failed::Stop)?;

@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::error::Error;
-use super::log::{Log, TopicFacts};
+use super::log::{Fault, Log, TopicFacts};
+use super::transaction::{PATIENCE, retry};
 use crate::privacy::settings::{Settings, SourceKind};
 use crate::record::Record;
 
@@ -101,7 +102,7 @@ impl Facts {
     /// [`Error::Topics`] says which topic is wrong and how to mend it.
     pub fn at_start<L: Log>(log: &L, routes: &[Route], create: bool) -> Result<Facts, Error> {
         for route in routes {
-            let Some(source) = log.topic(&route.source)? else {
+            let Some(source) = ask(log, &route.source)? else {
                 return Err(Error::Topics(format!(
                     "source {} does not exist; create it, for sivcar never creates raw topics",
                     route.source
@@ -123,7 +124,7 @@ impl Facts {
     /// Asks anew. A source that was stopped stays so, and so does one whose partition count changed.
     pub fn refresh<L: Log>(&self, log: &L, group: &str, routes: &[Route]) -> Result<Facts, Error> {
         let topic = control_topic(group);
-        match log.topic(&topic)? {
+        match ask(log, &topic)? {
             Some(facts) => check_control(&topic, &facts)?,
             None => return Err(Error::PolicyWentBackwards(format!("control topic {topic} no longer exists"))),
         }
@@ -153,7 +154,7 @@ impl Facts {
             routes.iter().flat_map(|route| route.outputs().chain([&route.source, &route.dead_letters])).collect();
         let mut found = BTreeMap::new();
         for name in names {
-            if let Some(facts) = log.topic(name)? {
+            if let Some(facts) = ask(log, name)? {
                 found.insert(name.clone(), facts);
             }
         }
@@ -191,7 +192,7 @@ fn ensure<L: Log>(
     partitions: i32,
     settings: &[(&str, &str)],
 ) -> Result<TopicFacts, Error> {
-    if let Some(facts) = log.topic(topic)? {
+    if let Some(facts) = ask(log, topic)? {
         return Ok(facts);
     }
     if !create {
@@ -199,9 +200,15 @@ fn ensure<L: Log>(
             "topic {topic} does not exist; create it with {partitions} partitions or set create = true under [topics]"
         )));
     }
-    log.create_topic(topic, partitions, settings)?;
-    log.topic(topic)?
-        .ok_or_else(|| Error::Topics(format!("topic {topic} was created and is not there yet; start again")))
+    retry(PATIENCE, || log.create_topic(topic, partitions, settings))?;
+    // the broker that is asked may learn of it later than the one that was told
+    let missing = || Fault::Retry(format!("topic {topic} is not there yet"));
+    Ok(retry(PATIENCE, || log.topic(topic)?.ok_or_else(missing))?)
+}
+
+/// The facts of `topic`, asked for until the broker answers.
+fn ask<L: Log>(log: &L, topic: &str) -> Result<Option<TopicFacts>, Error> {
+    Ok(retry(PATIENCE, || log.topic(topic))?)
 }
 
 /// What a batch and the fields of one record take beside key, value and headers, at most: 61 bytes of batch header, and each
