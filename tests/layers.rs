@@ -7,6 +7,8 @@
 
 #[path = "layers/code.rs"]
 mod code;
+#[path = "layers/tidy.rs"]
+mod tidy;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -27,9 +29,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("kafka", &["stream", "profile", "privacy", "record", "secret"]),
     ("memory", &["stream", "profile", "privacy", "record", "secret"]),
     ("keys", &["privacy", "record", "secret"]),
-    // edges: the configuration builds what keys and stream ask for; telemetry observes the stream, which does not know it
+    // edges: the configuration builds what keys and stream ask for; telemetry observes both, which do not know it
     ("config", &["keys", "stream", "privacy", "record", "secret"]),
-    ("telemetry", &["stream", "privacy", "record", "secret"]),
+    ("telemetry", &["keys", "stream", "privacy", "record", "secret"]),
     ("http", &["telemetry", "stream", "privacy", "record", "secret"]),
     // the one place that wires
     (

@@ -7,6 +7,8 @@
 //! Always holds: every event is destroyed once, after all that is borrowed from it was copied; nothing borrowed from
 //! librdkafka leaves this file; a queue dies before its client. Deliberately not here: what an event means.
 
+#![expect(unsafe_code, reason = "calls librdkafka directly")]
+
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
