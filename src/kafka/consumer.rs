@@ -24,7 +24,7 @@ use crate::record::Partition;
 use crate::stream::log::{self, Bounds, Committed, Fault, Fetched, Rebalance};
 
 /// How long committed offsets are waited for; a pending transaction may hold them longer, so the caller asks again.
-const COMMITTED_TIMEOUT: Duration = Duration::from_secs(5);
+const COMMITTED_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a seek may take: it is answered by this process itself.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -118,7 +118,6 @@ impl log::Consumer for Consumer {
                     }
                 }
                 Event::Failed { code, fatal, text, partition } => {
-                    tracing::warn!(target: "kafka", ?code, "{text}");
                     match fault::consumption(code, fatal, &text, partition) {
                         None => {}
                         Some(fault) if first => return Err(fault),

@@ -3,12 +3,12 @@
 //! One client serves a whole process; it reads nothing and belongs to no group. Always holds: each question ends within its
 //! timeout, and one that no broker answers says where the broker was looked for. Deliberately not here: what the answers mean.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::RDKafkaErrorCode as Code;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use super::context::Context;
 use super::fault;
@@ -20,6 +20,9 @@ use crate::stream::log::{Fault, TopicFacts};
 pub const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the cluster may take to make a new topic known to all brokers.
 pub const CREATION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long to wait before asking again for a new topic.
+const CREATION_STEP: Duration = Duration::from_millis(50);
 
 /// A client that only asks.
 pub(super) struct Inspector {
@@ -61,7 +64,7 @@ impl Inspector {
             None => Ok(i32::try_from(found.partitions().len()).ok()),
             Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Ok(None),
             Some(code) => {
-                let error = rdkafka::error::KafkaError::MetadataFetch(code);
+                let error = KafkaError::MetadataFetch(code);
                 Err(fault::question(&what, &self.brokers, &error, None))
             }
         }
@@ -92,7 +95,7 @@ pub(super) fn facts(settings: &Settings, inspector: &Inspector, topic: &str) -> 
     let options = AdminOptions::new().request_timeout(Some(QUESTION_TIMEOUT));
     let wanted = [ResourceSpecifier::Topic(topic)];
     let answer = ask(settings, async |admin| admin.describe_configs(&wanted, &options).await)?;
-    let refused = |code| fault::question(&what, settings.brokers(), &rdkafka::error::KafkaError::AdminOp(code), None);
+    let refused = |code| fault::question(&what, settings.brokers(), &KafkaError::AdminOp(code), None);
     let answer = answer.map_err(|error| fault::question(&what, settings.brokers(), &error, None))?;
     let resource: ConfigResource = match answer.into_iter().next() {
         Some(Ok(resource)) => resource,
@@ -113,8 +116,27 @@ pub(super) fn facts(settings: &Settings, inspector: &Inspector, topic: &str) -> 
     }
 }
 
-/// Creates `topic`; one that exists is no error. Must not be called from asynchronous code.
+/// Creates `topic` and waits until its facts can be asked; one that exists is no error. Must not be called from asynchronous
+/// code.
 pub(super) fn create(
+    settings: &Settings,
+    inspector: &Inspector,
+    topic: &str,
+    partitions: i32,
+    properties: &[(&str, &str)],
+) -> Result<(), Fault> {
+    request_creation(settings, topic, partitions, properties)?;
+    let start = Instant::now();
+    while facts(settings, inspector, topic)?.is_none() {
+        if start.elapsed() > CREATION_TIMEOUT {
+            return Err(Fault::Retry(format!("creating the topic {topic}: no broker knows it yet")));
+        }
+        std::thread::sleep(CREATION_STEP);
+    }
+    Ok(())
+}
+
+fn request_creation(
     settings: &Settings,
     topic: &str,
     partitions: i32,
@@ -133,9 +155,7 @@ pub(super) fn create(
         Some(Err((_, code @ (Code::InvalidConfig | Code::InvalidTopic | Code::InvalidPartitions)))) => {
             Err(Fault::Fatal(format!("{what}: {code}")))
         }
-        Some(Err((_, code))) => {
-            Err(fault::question(&what, settings.brokers(), &rdkafka::error::KafkaError::AdminOp(code), None))
-        }
+        Some(Err((_, code))) => Err(fault::question(&what, settings.brokers(), &KafkaError::AdminOp(code), None)),
         None => Err(Fault::Retry(format!("{what}: the broker says nothing"))),
     }
 }

@@ -70,6 +70,6 @@ impl Log for Kafka {
 
     /// Must not be called from asynchronous code.
     fn create_topic(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<(), Fault> {
-        inspector::create(&self.settings, topic, partitions, settings)
+        inspector::create(&self.settings, &self.inspector, topic, partitions, settings)
     }
 }

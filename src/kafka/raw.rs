@@ -19,7 +19,7 @@ use rdkafka::bindings::rd_kafka_resp_err_t as Code;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::context::Context;
@@ -116,7 +116,7 @@ impl Polled {
         // SAFETY: gives a partition of its own, destroyed below, or null where the error concerns none.
         let concerned = unsafe { native::rd_kafka_event_topic_partition(event) };
         let Some(concerned) = NonNull::new(concerned) else {
-            return Event::Failed { code, fatal, text, partition: None };
+            return self.told(Event::Failed { code, fatal, text, partition: None });
         };
         // SAFETY: live until destroyed on the last line, which happens once; the name is copied before.
         let (topic, number, offset) = unsafe {
@@ -128,8 +128,16 @@ impl Polled {
         let partition = self.partition(&topic, number);
         match code {
             RDKafkaErrorCode::PartitionEOF => Event::End(partition, offset),
-            _ => Event::Failed { code, fatal, text, partition: Some(partition) },
+            _ => self.told(Event::Failed { code, fatal, text, partition: Some(partition) }),
         }
+    }
+
+    /// The failure, logged and remembered.
+    fn told(&self, failed: Event) -> Event {
+        if let Event::Failed { code, text, .. } = &failed {
+            self.client.context().error(KafkaError::Global(*code), text);
+        }
+        failed
     }
 
     fn rebalance(&mut self, event: &Held) -> Event {
@@ -260,11 +268,20 @@ unsafe fn headers(message: &native::rd_kafka_message_t) -> Option<Vec<Header>> {
         _ => return None,
     }
     // SAFETY: the list is live as long as the message.
+    unsafe { entries(list) }
+}
+
+/// The headers in `list`, copied; see [`headers`].
+///
+/// # Safety
+/// `list` is a live list that nobody changes meanwhile.
+unsafe fn entries(list: *const native::rd_kafka_headers_t) -> Option<Vec<Header>> {
+    // SAFETY: the caller's promise.
     let count = unsafe { native::rd_kafka_header_cnt(list) };
     (0..count)
         .map(|index| {
             let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
-            // SAFETY: as above; name and value are copied at once.
+            // SAFETY: the caller's promise; name and value are copied at once.
             unsafe {
                 match native::rd_kafka_header_get_all(list, index, &mut name, &mut value, &mut size) {
                     Code::RD_KAFKA_RESP_ERR_NO_ERROR => {
@@ -312,4 +329,38 @@ unsafe fn text(start: *const c_char) -> String {
     }
     // SAFETY: the caller's promise.
     unsafe { CStr::from_ptr(start) }.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hostile_header_is_read_and_harms_nothing() {
+        // SAFETY: the list is made, filled, read and destroyed here alone.
+        let read = unsafe {
+            let list = native::rd_kafka_headers_new(4);
+            for (name, value) in [(&b"a\xffb"[..], Some(&b"1"[..])), (b"sivcar-policy\0x", None), (b"", Some(b""))] {
+                let start = value.map_or(ptr::null(), |value| value.as_ptr().cast());
+                let size = value.map_or(0, <[u8]>::len).cast_signed();
+                native::rd_kafka_header_add(list, name.as_ptr().cast(), name.len().cast_signed(), start, size);
+            }
+            let read = entries(list);
+            native::rd_kafka_headers_destroy(list);
+            read.expect("a list")
+        };
+        let wanted = [("a\u{fffd}b", Some(b"1".to_vec())), ("sivcar-policy", None), ("", Some(Vec::new()))];
+        let read: Vec<_> = read.into_iter().map(|header| (header.name, header.value)).collect();
+        assert_eq!(read, wanted.map(|(name, value)| (name.to_owned(), value)));
+    }
+
+    #[test]
+    fn a_committed_text_that_is_no_text_is_read() {
+        let mut list = TopicPartitionList::new();
+        list.add_partition("t", 0);
+        list.add_partition("t", 1).set_metadata("ż");
+        // SAFETY: the list is ours; the byte is overwritten within the text's length.
+        unsafe { *(*(*list.ptr()).elems.add(1)).metadata.cast::<u8>() = 0xff };
+        assert_eq!(committed_texts(&list), ["", "\u{fffd}\u{fffd}"]);
+    }
 }

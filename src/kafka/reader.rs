@@ -69,7 +69,6 @@ impl log::Reader for Reader {
                 }
                 Event::End(partition, offset) => self.passed(&partition, offset),
                 Event::Failed { code, fatal, text, partition } => {
-                    tracing::warn!(target: "kafka", ?code, "{text}");
                     if let Some(fault) = fault::consumption(code, fatal, &text, partition) {
                         return Err(fault);
                     }

@@ -4,6 +4,8 @@
 //! break a guarantee is refused with the reason; a secret's value stands in no error and no `Debug`. Deliberately not here:
 //! what the properties mean to librdkafka, which checks names and values itself when a client is built.
 
+mod guard;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -11,17 +13,16 @@ use std::time::Duration;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
 
+pub use guard::{REFUSED, is_secret};
+use guard::{bounded, check};
+
 /// Names and values, as the configuration has them.
 pub type Properties = BTreeMap<String, String>;
 
 /// How long a transaction may take before the broker aborts it, where the operator does not say.
 pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(15);
-/// The bounds of `transaction.timeout.ms`: below them commits fail under load, above them a dead owner blocks readers too long.
-const TRANSACTION_TIMEOUT_MS: std::ops::RangeInclusive<u64> = 5_000..=60_000;
 /// How long a producer's request may take, where the operator does not say. Shorter than the transaction.
 const PRODUCER_SOCKET_TIMEOUT_MS: u64 = 10_000;
-/// The shortest `max.poll.interval.ms`: four of the longest waits of a worker.
-const MAX_POLL_INTERVAL_MS_MIN: u64 = 60_000;
 /// The largest record a producer takes, where the operator does not say: the broker's and the topic's limits decide.
 const MESSAGE_MAX_BYTES: usize = 67_108_864;
 
@@ -83,43 +84,6 @@ pub enum SettingsError {
     #[error("bootstrap.servers is missing: name at least one broker as host:port")]
     NoBroker,
 }
-
-/// Properties that are never the operator's, with the reason. Aliases stand beside their names.
-pub const REFUSED: &[(&str, &str)] = &[
-    ("isolation.level", "records of aborted transactions would be read; it is read_committed"),
-    ("enable.auto.commit", "offsets are committed with the outputs, in one transaction"),
-    ("auto.commit.enable", "offsets are committed with the outputs, in one transaction"),
-    ("auto.commit.interval.ms", "offsets are committed with the outputs, in one transaction"),
-    ("enable.auto.offset.store", "offsets are committed with the outputs, in one transaction"),
-    ("offset.store.method", "offsets are committed with the outputs, in one transaction"),
-    ("offset.store.path", "offsets are committed with the outputs, in one transaction"),
-    ("auto.offset.reset", "a lost position would be a silent jump instead of an error"),
-    ("group.id", "it is `group`"),
-    ("group.instance.id", "it is made of `group`, `instance` and the worker's number"),
-    ("group.protocol.type", "sivcar's members are consumers"),
-    ("partition.assignment.strategy", "kept tasks keep their state only with cooperative-sticky"),
-    ("enable.partition.eof", "the end of a topic is sivcar's own question"),
-    ("transactional.id", "it is made of `group`, `instance` and the worker's number, so that a zombie is fenced"),
-    ("enable.idempotence", "transactions need it"),
-    ("enable.gapless.guarantee", "it turns errors that a transaction recovers from into fatal ones"),
-    ("acks", "an output counts only once all in-sync replicas have it"),
-    ("request.required.acks", "an output counts only once all in-sync replicas have it"),
-    ("queuing.strategy", "the order of the input is kept"),
-    ("allow.auto.create.topics", "a misspelt topic would come into being with the wrong settings"),
-    ("test.mock.num.brokers", "a mock cluster keeps nothing"),
-    ("plugin.library.paths", "foreign code in the process could read the keys"),
-    ("log.queue", "librdkafka's log lines go to sivcar's log"),
-    ("builtin.features", "it is what librdkafka was built with"),
-];
-
-/// Properties whose number must lie within bounds, with the client they concern.
-const BOUNDED: &[(&str, std::ops::RangeInclusive<u64>)] = &[
-    ("max.in.flight", 1..=5),
-    ("max.in.flight.requests.per.connection", 1..=5),
-    ("transaction.timeout.ms", TRANSACTION_TIMEOUT_MS),
-    ("max.poll.interval.ms", MAX_POLL_INTERVAL_MS_MIN..=86_400_000),
-    ("message.max.bytes", 1_000..=1_000_000_000),
-];
 
 /// Of producers: what must not outlast the transaction, or its outcome could be decided behind its back.
 const WITHIN_TRANSACTION: &[&str] = &["message.timeout.ms", "delivery.timeout.ms", "socket.timeout.ms"];
@@ -296,13 +260,6 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// Whether the value of the property `name` must not be shown.
-pub fn is_secret(name: &str) -> bool {
-    const PARTS: [&str; 6] = ["password", "secret", "pem", "private.key", "ssl.key", "oauthbearer.config"];
-    let location = name.ends_with(".location");
-    PARTS.iter().any(|part| name.contains(part)) && !location
-}
-
 /// Other names of a default, which an operator's property replaces under any of them.
 fn aliases(name: &str) -> &'static [&'static str] {
     match name {
@@ -310,27 +267,6 @@ fn aliases(name: &str) -> &'static [&'static str] {
         "compression.type" => &["compression.codec"],
         "queue.buffering.max.ms" => &["linger.ms"],
         _ => &[],
-    }
-}
-
-fn check(name: &str, value: &str) -> Result<(), SettingsError> {
-    if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
-        return Err(SettingsError::Refused { name: name.to_owned(), reason });
-    }
-    match BOUNDED.iter().find(|(bounded, _)| *bounded == name) {
-        Some((_, bounds)) => bounded(name, Some(&value.to_owned()), bounds),
-        None => Ok(()),
-    }
-}
-
-fn bounded(name: &str, value: Option<&String>, bounds: &std::ops::RangeInclusive<u64>) -> Result<(), SettingsError> {
-    match value.map(|value| value.parse::<u64>()) {
-        None => Ok(()),
-        Some(Ok(number)) if bounds.contains(&number) => Ok(()),
-        Some(_) => Err(SettingsError::OutOfBounds {
-            name: name.to_owned(),
-            bounds: format!("a number from {} to {}", bounds.start(), bounds.end()),
-        }),
     }
 }
 
