@@ -68,7 +68,7 @@ pub(super) fn judge(request: Request, verdict: &Verdict) -> Fault {
     let text = format!("{}: {} ({})", request.text(), verdict.text, verdict.code);
     let ending = matches!(request, Request::Commit | Request::Abort);
     if is_fenced(verdict.code, verdict.fatal) {
-        return Fault::Fenced(text);
+        return Fault::Fenced(fenced(&text));
     }
     if is_unauthorised(verdict.code) {
         return Fault::Fatal(forbidden(&text));
@@ -102,7 +102,7 @@ pub(super) fn production(topic: &str, code: Code) -> Fault {
             Fault::Fatal(format!("{text}: does the topic exist, with as many partitions as its source?"))
         }
         code if is_unauthorised(code) => Fault::Fatal(forbidden(&text)),
-        code if is_fenced(code, false) => Fault::Fenced(text),
+        code if is_fenced(code, false) => Fault::Fenced(fenced(&text)),
         _ => Fault::Abort(text),
     }
 }
@@ -154,6 +154,12 @@ pub(super) fn unreachable(what: &str, brokers: &str, code: Code, last: Option<St
 
 fn forbidden(text: &str) -> String {
     format!("{text}: this principal lacks the permission; grant it in the broker's ACLs and start again")
+}
+
+/// The text for a fenced producer. A broker that aborts a transaction for its age fences its producer too, and librdkafka makes
+/// one error of both.
+fn fenced(text: &str) -> String {
+    format!("{text}: another producer has this transactional id, or the transaction outlived transaction.timeout.ms")
 }
 
 fn is_fenced(code: Code, fatal: bool) -> bool {

@@ -1,4 +1,5 @@
 //! Scenarios on a real Apache Kafka.
 
+mod adapter;
 mod broker;
 mod broker_works;
