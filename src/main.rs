@@ -1,1 +1,3 @@
+//! The `sivcar` program: arguments in, exit code out.
+
 fn main() {}
