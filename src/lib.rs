@@ -8,3 +8,4 @@ pub mod privacy;
 pub mod record;
 pub mod secret;
 pub mod stream;
+pub mod telemetry;

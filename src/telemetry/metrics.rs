@@ -1,0 +1,167 @@
+//! The metrics: one table that registers them and documents them.
+//!
+//! Always holds: what is in the table is what is exposed, each series whose labels are known beforehand from the start, at
+//! 0, so that an alert can rest on it. Each [`Metrics`] has a registry of its own: two processes in one test do not mix.
+
+use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
+
+use crate::privacy::error::Reason;
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// The name, its unit in it.
+    pub name: &'static str,
+    /// `counter`, `gauge` or `histogram`.
+    pub kind: &'static str,
+    /// The labels' names.
+    pub labels: &'static [&'static str],
+    /// What it tells.
+    pub help: &'static str,
+}
+
+/// Upper bounds of the commit histogram, in seconds: an idle broker takes about 6 ms, a transaction's timeout is some 10 s.
+const COMMIT_SECONDS: [f64; 12] = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+
+/// Builds one kind of metric from its row.
+trait Register: Sized {
+    const KIND: &'static str;
+    fn register(registry: &Registry, row: &Metric) -> prometheus::Result<Self>;
+}
+
+impl Register for IntCounterVec {
+    const KIND: &'static str = "counter";
+    fn register(registry: &Registry, row: &Metric) -> prometheus::Result<Self> {
+        let metric = IntCounterVec::new(Opts::new(row.name, row.help), row.labels)?;
+        registry.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+}
+
+impl Register for IntGaugeVec {
+    const KIND: &'static str = "gauge";
+    fn register(registry: &Registry, row: &Metric) -> prometheus::Result<Self> {
+        let metric = IntGaugeVec::new(Opts::new(row.name, row.help), row.labels)?;
+        registry.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+}
+
+impl Register for GaugeVec {
+    const KIND: &'static str = "gauge";
+    fn register(registry: &Registry, row: &Metric) -> prometheus::Result<Self> {
+        let metric = GaugeVec::new(Opts::new(row.name, row.help), row.labels)?;
+        registry.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+}
+
+impl Register for HistogramVec {
+    const KIND: &'static str = "histogram";
+    fn register(registry: &Registry, row: &Metric) -> prometheus::Result<Self> {
+        let options = HistogramOpts::new(row.name, row.help).buckets(COMMIT_SECONDS.to_vec());
+        let metric = HistogramVec::new(options, row.labels)?;
+        registry.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+}
+
+macro_rules! metrics {
+    ($($field:ident: $kind:ident $name:literal [$($label:literal),*] $help:literal;)*) => {
+        /// Every metric there is, in the order of the documentation.
+        pub const METRICS: &[Metric] = &[
+            $(Metric { name: $name, kind: <$kind as Register>::KIND, labels: &[$($label),*], help: $help },)*
+        ];
+
+        /// The metrics of one process. What counts in them is in its methods, one per happening.
+        pub struct Metrics {
+            registry: Registry,
+            /// The topics of the sources, by their index.
+            pub(super) sources: Vec<String>,
+            $(pub(super) $field: $kind,)*
+        }
+
+        impl Metrics {
+            fn register(sources: Vec<String>) -> prometheus::Result<Self> {
+                let registry = Registry::new();
+                let mut rows = METRICS.iter();
+                $(let $field = match rows.next() {
+                    Some(row) => <$kind as Register>::register(&registry, row)?,
+                    None => return Err(prometheus::Error::Msg(concat!($name, " has no row").to_owned())),
+                };)*
+                Ok(Self { registry, sources, $($field,)* })
+            }
+        }
+    };
+}
+
+metrics! {
+    build_info: IntGaugeVec "sivcar_build_info" ["version"] "1, under the version of this process";
+    policy_version: IntGaugeVec "sivcar_policy_version" [] "Version of the policy in force: offset of the last control record, plus 1";
+    policy_stale: IntGaugeVec "sivcar_policy_stale" ["worker"] "1 while the end of the control topic cannot be confirmed and the worker's tasks pause";
+    records: IntCounterVec "sivcar_records_total" ["source", "outcome"] "Records read and committed, by what became of them: protected or dead_letter";
+    dead_letters: IntCounterVec "sivcar_dead_letters_total" ["source", "reason"] "Records rejected and committed to the dead letters, by reason code";
+    output_bytes: IntCounterVec "sivcar_output_bytes_total" [] "Bytes of all committed outputs: keys, values and headers";
+    fields: IntCounterVec "sivcar_fields_total" ["source", "output", "action"] "Fields that a rule named, by output (protected or views) and what was done: sealed, masked, dropped or kept";
+    clear_fields: IntCounterVec "sivcar_clear_fields_under_mark_total" ["source"] "Fields under a mark that would have left in clear; anything but 0 is a bug";
+    own_removed: IntCounterVec "sivcar_own_members_removed_total" ["source"] "Incoming _pii members that were removed";
+    sealed_input: IntCounterVec "sivcar_sealed_input_tokens_total" ["source", "outcome"] "Strings like tokens from sources of sealed input: passed, or sealed again because not_canonical or unopened";
+    seals: IntCounterVec "sivcar_seals_total" ["key_id"] "Values sealed, by the id of the key";
+    keyset_failures: IntCounterVec "sivcar_keyset_reload_failures_total" [] "Reloads of a keyset that were refused, so that the old one stays";
+    commit_seconds: HistogramVec "sivcar_commit_seconds" [] "Time that sending the offsets and committing a transaction took";
+    aborts: IntCounterVec "sivcar_aborts_total" ["reason"] "Transactions aborted and their batches repeated, by reason";
+    unknown_commits: IntCounterVec "sivcar_unknown_commits_total" ["outcome"] "Commits whose outcome was unknown, by what was found: committed, aborted or lost";
+    task_open: IntGaugeVec "sivcar_task_open" ["source", "partition"] "1 while records of this task are processed, 0 while it waits or is stopped; absent where another process has it";
+    task_stops: IntCounterVec "sivcar_task_stops_total" ["source", "reason"] "Tasks stopped until a person has looked, by reason";
+    lag_records: IntGaugeVec "sivcar_lag_records" ["source", "partition"] "High watermark minus the own next offset";
+    lag_unstable: IntGaugeVec "sivcar_lag_unstable_records" ["source", "partition"] "High watermark minus last stable offset: a transaction that hangs upstream";
+    lag_age: GaugeVec "sivcar_lag_age_seconds" ["source", "partition"] "Age of the oldest unread record, as its time stamp tells; 0 where none is unread";
+}
+
+impl Metrics {
+    /// The metrics of a process that reads `sources` (topics, in the configuration's order).
+    pub fn new(sources: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let metrics = Self::register(sources.into_iter().map(Into::into).collect())
+            .expect("the table's names are distinct and of Prometheus' grammar, as a test of it shows");
+        metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        metrics.begin();
+        metrics
+    }
+
+    /// Sets every series whose labels are known beforehand to 0.
+    fn begin(&self) {
+        let none: [&str; 0] = [];
+        self.policy_version.with_label_values(&none);
+        self.output_bytes.with_label_values(&none);
+        self.keyset_failures.with_label_values(&none);
+        self.commit_seconds.with_label_values(&none);
+        for source in &self.sources {
+            for outcome in ["protected", "dead_letter"] {
+                self.records.with_label_values(&[source.as_str(), outcome]);
+            }
+            for reason in Reason::ALL {
+                self.dead_letters.with_label_values(&[source.as_str(), reason.code()]);
+            }
+            self.clear_fields.with_label_values(&[source.as_str()]);
+            self.own_removed.with_label_values(&[source.as_str()]);
+        }
+    }
+
+    /// All of it in Prometheus' text format.
+    ///
+    /// # Errors
+    /// Never for this table; the library's own type cannot say so.
+    pub fn text(&self) -> Result<String, prometheus::Error> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+
+    /// The table as Markdown: name, type, labels, meaning.
+    pub fn documentation() -> String {
+        let mut page = "| metric | type | labels | meaning |\n|---|---|---|---|\n".to_owned();
+        for Metric { name, kind, labels, help } in METRICS {
+            let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+            page.push_str(&format!("| `{name}` | {kind} | {} | {help} |\n", labels.join(", ")));
+        }
+        page
+    }
+}
