@@ -1,6 +1,7 @@
 //! sivcar, an AES-SIV sidecar for Apache Kafka.
 
 pub mod config;
+pub mod http;
 pub mod kafka;
 pub mod keys;
 pub mod memory;
