@@ -1,5 +1,7 @@
 //! The file as a person writes it: what is accepted, and the whole text of each refusal.
 
+mod page;
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,7 @@ use super::*;
 use crate::privacy::control::{ControlKey, ControlValue};
 use crate::privacy::settings::{Case, Ids, Stage, Unlisted};
 
-pub(super) const EXAMPLE: &str = include_str!("../../examples/sivcar.toml");
+const EXAMPLE: &str = include_str!("../../examples/sivcar.toml");
 
 /// The least that is accepted.
 const LEAST: &str = r#"
@@ -337,68 +339,4 @@ fn a_bad_path_is_shown_where_it_stands() {
 fn an_unreadable_file_is_named() {
     let error = Config::load(Path::new("/nowhere/sivcar.toml")).expect_err("there is none");
     assert_eq!(error.to_string(), "/nowhere/sivcar.toml: cannot be read: entity not found");
-}
-
-/// Every key that the parser knows, by section, as its own refusals tell them: `group`, `limits.depth`, `source.topic` …
-/// Complete, because each section's keys lead to its sub-sections, and the example must hold them all.
-fn known_keys() -> BTreeSet<String> {
-    let mut known = BTreeSet::new();
-    let example: toml::Table = EXAMPLE.parse().expect("is TOML");
-    let mut sections = vec![Vec::new()];
-    while let Some(section) = sections.pop() {
-        let mut probe = example.clone();
-        let Some(table) = tables(&mut probe, &section).into_iter().next() else {
-            panic!("the example has no section {section:?}");
-        };
-        table.insert("zz".to_owned(), toml::Value::Boolean(true));
-        let text = toml::to_string(&probe).expect("is TOML");
-        let names = match toml::from_str::<file::File>(&text) {
-            Ok(_) => Vec::new(),
-            Err(error) => {
-                let (_, names) = error::unknown(error.message(), "unknown field `").expect("refused for its name");
-                names.into_iter().map(str::to_owned).collect()
-            }
-        };
-        // [kafka] takes any name; its two tables are the parser's own
-        let names = if section == ["kafka"] { vec!["consumer".to_owned(), "producer".to_owned()] } else { names };
-        for name in names {
-            let inner: Vec<String> = section.iter().cloned().chain([name]).collect();
-            let mut example = example.clone();
-            let takes_names = ["kafka.consumer", "kafka.producer", "view.topics"].contains(&inner.join(".").as_str());
-            if !takes_names && !tables(&mut example, &inner).is_empty() {
-                sections.push(inner.clone());
-            }
-            known.insert(inner.join("."));
-        }
-    }
-    known
-}
-
-/// The tables at `section`, through arrays of tables.
-fn tables<'a>(root: &'a mut toml::Table, section: &[String]) -> Vec<&'a mut toml::Table> {
-    let Some((first, rest)) = section.split_first() else { return vec![root] };
-    match root.get_mut(first) {
-        Some(toml::Value::Table(table)) => tables(table, rest),
-        Some(toml::Value::Array(array)) => {
-            array.iter_mut().filter_map(toml::Value::as_table_mut).flat_map(|table| tables(table, rest)).collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-#[test]
-fn the_example_uses_every_key() {
-    let mut example: toml::Table = EXAMPLE.parse().expect("is TOML");
-    let known = known_keys();
-    assert!(known.len() > 50 && known.contains("workspace.keys.command") && known.contains("kafka.producer"));
-    for key in known {
-        let (section, name) = key.rsplit_once('.').unwrap_or(("", &key));
-        let section: Vec<String> = section.split('.').filter(|part| !part.is_empty()).map(str::to_owned).collect();
-        // [keys] and [workspace.keys] have the same three, of which each section names one
-        let alike = if section == ["keys"] { vec!["workspace".to_owned(), "keys".to_owned()] } else { section.clone() };
-        let used = [section, alike]
-            .iter()
-            .any(|section| tables(&mut example, section).iter().any(|table| table.contains_key(name)));
-        assert!(used || key == "workspace.keys.file", "the example does not use {key}");
-    }
 }
