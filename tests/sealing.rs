@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use sivcar::privacy::keyset::{Keyset, KeysetError};
+use sivcar::privacy::keyset::{Keyset, KeysetError, Status};
 use sivcar::privacy::mask::{self, Mask};
 use sivcar::privacy::seal::{Associated, Sealer, pad, parse_token, token, unpad};
 
@@ -170,6 +170,40 @@ fn all_20_golden_masks_are_ours() {
         assert_eq!(out, case.word, "{:?}", case.input);
     }
     assert_eq!(golden.masks.len(), 20);
+}
+
+#[test]
+fn keysets_that_tink_wrote_are_read_and_written_alike() {
+    let read = |json: &str| {
+        let keyset = Keyset::parse(json.as_bytes()).expect("accepted");
+        let ours: serde_json::Value = serde_json::from_str(keyset.to_json().expose()).expect("JSON");
+        assert_eq!(ours, serde_json::from_str::<serde_json::Value>(json).expect("JSON"));
+        keyset
+    };
+    let python = include_str!("golden/keysets/python.json");
+    assert_eq!(read(python).to_json().expose(), python);
+    let java = read(include_str!("golden/keysets/java.json"));
+    assert_eq!((java.primary(), java.keys()[1].status()), (4294967281, Status::Disabled));
+    let go = read(include_str!("golden/keysets/go.json"));
+    assert_eq!((go.primary(), go.keys()[0].status()), (3708784540, Status::Disabled));
+}
+
+#[test]
+fn the_masks_on_the_page_are_ours() {
+    let page = include_str!("../docs/formats.md");
+    let cells = |line: &'static str| line.split('|').map(|cell| cell.trim().trim_matches('`')).collect::<Vec<_>>();
+    let row = |name: &str| cells(page.lines().find(|line| line.starts_with(&format!("| {name} |"))).expect("a row"));
+    let inputs = row("mask");
+    for (name, mask) in
+        [("`word`", Mask::Word), ("`full`", Mask::Full), ("`last4`", Mask::Last4), ("`email`", Mask::Email)]
+    {
+        let shown = row(name);
+        for column in 3..6 {
+            let mut out = String::new();
+            mask::text(mask, inputs[column], &mut out);
+            assert_eq!(out, shown[column], "{name} of {}", inputs[column]);
+        }
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! Always holds: every mask is total (no text passes because it holds only separators) and idempotent, and shows at most what its
 //! rule names. Letters and digits are Unicode's General_Category L and N; a combining mark (M) belongs to the letter or digit it
-//! follows. Deliberately not here: which mask applies ([`super::clearance`]), and the forms that are not made from a string's text
+//! follows. Deliberately not here: which mask applies, and the forms that are not made from a string's text
 //! (`drop`, `empty`, `token`).
 
 use icu_properties::CodePointMapData;

@@ -150,8 +150,8 @@ pub fn token(sealed: &[u8], out: &mut Vec<u8>) {
     let start = out.len() + TOKEN_PREFIX.len();
     out.extend_from_slice(TOKEN_PREFIX.as_bytes());
     out.resize(start + (sealed.len() * 4).div_ceil(3), 0);
-    let written = URL_SAFE_NO_PAD.encode_slice(sealed, &mut out[start..]);
-    debug_assert_eq!(written, Ok(out.len() - start));
+    let written = URL_SAFE_NO_PAD.encode_slice(sealed, &mut out[start..]).expect("four letters for three bytes fit");
+    debug_assert_eq!(written, out.len() - start);
 }
 
 /// The sealed bytes of a token, if `text` is the one text of them: lower-case `siv:`, no white space or padding, unused bits
