@@ -1,5 +1,6 @@
 //! What the integration tests share.
 
+pub mod canary;
 pub mod checks;
 pub mod documents;
 pub mod reference;
