@@ -1,5 +1,6 @@
 //! sivcar, an AES-SIV sidecar for Apache Kafka.
 
+pub mod cli;
 pub mod config;
 pub mod http;
 pub mod kafka;

@@ -1,3 +1,7 @@
-//! The `sivcar` program: arguments in, exit code out.
+//! The `sivcar` program: arguments in, exit code out. Everything else is [`sivcar::cli`].
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sivcar::cli::main(std::env::args_os())
+}

@@ -185,7 +185,7 @@ impl WorkspaceSealer<'_> {
 
 /// The loose form of an unpadded plaintext: of a string its own, of a number or boolean its canonical text, of anything else none.
 /// A string with a lone surrogate counts by its canonical text, for it has no UTF-8 of its own.
-fn loose_form(plaintext: &[u8]) -> Option<String> {
+pub fn loose_form(plaintext: &[u8]) -> Option<String> {
     match std::str::from_utf8(plaintext) {
         Ok(text) => Some(fold::loose(text)),
         Err(_) => {

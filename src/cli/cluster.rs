@@ -1,0 +1,38 @@
+//! From the configuration to the cluster: the one place where Kafka is chosen as the log.
+
+use std::io::Write;
+
+use super::exit::Failure;
+use crate::config::Config;
+use crate::kafka::{self, Kafka, Wish};
+use crate::stream::topics::{self, Facts, Route};
+
+/// Checks the configuration's librdkafka properties; no client is made.
+pub fn settings(config: &Config) -> Result<kafka::Settings, Failure> {
+    let properties = config.kafka.clone();
+    Ok(kafka::Settings::new(Wish {
+        group: config.settings.group.clone(),
+        // a host name may change at each start: only a name that was given makes static members
+        instance: config.instance_is_named.then(|| config.instance.clone()),
+        replication_factor: config.topics.replication_factor.into(),
+        common: properties.common,
+        consumer: properties.consumer,
+        producer: properties.producer,
+    })?)
+}
+
+/// Asks the broker what a start would ask, creating nothing, and tells what was found, as comments of the TOML above it.
+pub fn check_topics(config: &Config, settings: kafka::Settings, output: &mut dyn Write) -> Result<(), Failure> {
+    let log = Kafka::new(settings)?;
+    let routes = Route::all(&config.settings);
+    topics::ensure_control(&log, &config.settings.group, false)?;
+    let facts = Facts::at_start(&log, &routes, false)?;
+    let mut text =
+        format!("\n# {} is there, with 1 partition, compact\n", topics::control_topic(&config.settings.group));
+    for (route, partitions) in routes.iter().zip(&facts.sources) {
+        if let Ok(partitions) = partitions {
+            text += &format!("# {} and its outputs are there, with {partitions} partitions each\n", route.source);
+        }
+    }
+    output.write_all(text.as_bytes()).map_err(|error| Failure::writing(&error))
+}

@@ -1,0 +1,100 @@
+//! The command line: the one place where configuration, keys, core, stream and log are wired together.
+//!
+//! Each command is a module with its arguments and a `run`; what they share is in `offline` (no broker), `cluster` (the broker),
+//! `filter` (line in, line out) and [`exit`] (codes and the one line that tells why). Always holds: `protect`, `token`, `reveal`,
+//! `keys` and plain `check` make no Kafka client; no error shows a value. Deliberately not here: any rule about records.
+
+mod check;
+mod cluster;
+pub mod exit;
+mod filter;
+mod keys;
+mod lines;
+mod offline;
+mod protect;
+mod reveal;
+mod token;
+
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use exit::{EXIT_OK, EXIT_USAGE, Failure, Outcome};
+use filter::Streams;
+
+/// What stands below the help of the program.
+const EXIT_CODES: &str = "Exit codes:
+    0  all was done
+    1  something was rejected and is named on standard error; or the broker refused
+    2  the command line, the configuration, a keyset or a topic is not as it must be
+    3  fenced: another process runs with the same group and instance
+    4  policy_went_backwards: the control topic was emptied or re-created
+    5  the control topic holds what this version cannot take
+  141  whoever read standard output went away";
+
+/// An AES-SIV sidecar for Apache Kafka: protects personal data in streams, exactly once
+#[derive(Debug, Parser)]
+#[command(name = "sivcar", version, after_help = EXIT_CODES, subcommand_required = true, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Protect(protect::Args),
+    Token(token::Args),
+    Reveal(reveal::Args),
+    #[command(subcommand)]
+    Keys(keys::Command),
+    Check(check::Args),
+}
+
+/// Runs the program with these arguments, the first of them its own name, on the standard streams.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let (mut input, mut output, mut errors) = (io::stdin().lock(), io::stdout().lock(), io::stderr());
+    let command = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments.command,
+        Err(error) => return ExitCode::from(not_run(&error)),
+    };
+    let streams = Streams { input: &mut input, output: &mut output, errors: &mut errors };
+    ExitCode::from(exit::conclude(dispatch(&command, streams), &mut io::stderr()))
+}
+
+/// Tells what clap found instead of a command: help and version on standard output, a wrong command line as one line on standard
+/// error.
+fn not_run(error: &clap::Error) -> u8 {
+    if matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    ) {
+        // where its stream is gone, nobody is left to tell
+        let _ = error.print();
+        return if error.use_stderr() { EXIT_USAGE } else { EXIT_OK };
+    }
+    let text = error.render().to_string();
+    let paragraphs = text.split("\n\n").map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+    let said: Vec<String> = paragraphs
+        .filter(|part| !part.starts_with("Usage:") && !part.starts_with("For more information"))
+        .map(|part| part.trim_start_matches("error: ").to_owned())
+        .collect();
+    exit::conclude(Err(Failure::usage(format!("{}; see --help", said.join("; ")))), &mut io::stderr())
+}
+
+fn dispatch(command: &Command, streams: Streams) -> Result<Outcome, Failure> {
+    if let Err(error) = crate::keys::harden() {
+        return Err(Failure::failed(format!("core dumps cannot be forbidden: {error}")));
+    }
+    let outcome = match command {
+        Command::Protect(args) => return protect::run(args, streams),
+        Command::Token(args) => return token::run(args, streams),
+        Command::Reveal(args) => return reveal::run(args, streams),
+        Command::Keys(command) => keys::run(command, streams.output),
+        Command::Check(args) => check::run(args, streams.output),
+    };
+    streams.output.flush().map_err(|error| Failure::writing(&error))?;
+    outcome
+}

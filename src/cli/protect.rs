@@ -1,0 +1,59 @@
+//! `sivcar protect`: the core as a filter, one document per line.
+
+use std::path::PathBuf;
+
+use super::exit::{Failure, Outcome};
+use super::filter::{Streams, each_line};
+use super::offline;
+use crate::privacy::protect::{Outputs, Protector};
+use crate::record::Record;
+
+/// Protects documents: one JSON document per line of standard input, one line of standard output each, in order.
+///
+/// A rejected document gives an empty line, its number and reason on standard error, and exit code 1 at the end. The policy is
+/// what the configuration's marks, domains and stages say; no broker is asked.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: sivcar protect --config sivcar.toml --source raw.events <events.ndjson >protected.ndjson"
+)]
+pub struct Args {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// The raw topic whose records the documents are, as in the configuration
+    #[arg(long, value_name = "TOPIC")]
+    source: String,
+    /// Show what this view gets, instead of the protected documents
+    #[arg(long, value_name = "NAME")]
+    view: Option<String>,
+}
+
+/// Runs the command.
+pub fn run(args: &Args, streams: Streams) -> Result<Outcome, Failure> {
+    let config = offline::config(&args.config)?;
+    let source = offline::source(&config.settings, &args.source)?;
+    let view = args.view.as_ref().map(|name| offline::view(&config.settings, source, name)).transpose()?;
+    let keys = offline::keys(&config)?;
+    let policy = offline::policy(&config, &config.settings)?;
+    let mut protector = Protector::new(policy, keys.ring());
+    let (mut record, mut outputs) = (Record::default(), Outputs::default());
+    each_line(streams, config.settings.limits.record_bytes, |line, out| {
+        let value = record.value.get_or_insert_default();
+        value.clear();
+        value.extend_from_slice(line);
+        protector.protect(source, &record, &mut outputs).map_err(|rejection| rejection.reason.code())?;
+        if outputs.tally.clear_under_mark != 0 {
+            return Err(LEAK);
+        }
+        let shown = match view {
+            None => Some(&outputs.protected),
+            Some(view) => outputs.views.iter().find(|(index, _)| *index == view).map(|(_, record)| record),
+        };
+        // a document that is not null gives outputs that are not null
+        out.extend_from_slice(shown.and_then(|record| record.value.as_deref()).unwrap_or_default());
+        Ok(())
+    })
+}
+
+/// A marked value would have left in clear: a bug, and the record does not leave.
+const LEAK: &str = "clear_under_mark";
