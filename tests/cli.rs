@@ -1,0 +1,12 @@
+//! The binary as a person calls it: what it prints, where, and how it ends.
+
+#[path = "cli/bench.rs"]
+mod bench;
+#[path = "cli/broker_free.rs"]
+mod broker_free;
+#[path = "cli/errors.rs"]
+mod errors;
+#[path = "cli/keys.rs"]
+mod keys;
+#[path = "cli/lines.rs"]
+mod lines;

@@ -1,0 +1,132 @@
+//! Common errors: one line each that says what, where, and what to do.
+
+use crate::bench::{Bench, KEYSET};
+
+#[test]
+fn a_wrong_command_line_ends_with_2_and_one_line() {
+    let bench = Bench::new();
+    bench.refused(
+        "protekt",
+        "unrecognized subcommand 'protekt'; tip: a similar subcommand exists: 'protect'; see --help",
+    );
+    bench.refused("protect --config", "a value is required for '--config <FILE>' but none was supplied; see --help");
+    bench.refused(
+        "token --config sivcar.toml --workspace acme",
+        "the following required arguments were not provided: --domain <NAME>; see --help",
+    );
+    bench.refused(
+        "reveal --config sivcar.toml",
+        "the following required arguments were not provided: <--source <TOPIC>|--domain <NAME>>; see --help",
+    );
+    bench.refused(
+        "keys disable keyset.json --id x",
+        "invalid value 'x' for '--id <ID>': invalid digit found in string; see --help",
+    );
+    let (code, output, errors) = bench.run("", "");
+    assert_eq!((code, output.as_str(), errors.contains("Usage: sivcar <COMMAND>")), (2, "", true), "{errors}");
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    let bench = Bench::new();
+    bench.expect("--version", "", 0, &format!("sivcar {}\n", env!("CARGO_PKG_VERSION")), "");
+    for command in ["protect", "token", "reveal", "keys generate", "keys disable", "check"] {
+        let (code, output, errors) = bench.run(&format!("{command} --help"), "");
+        assert_eq!((code, output.contains("Example: "), errors.as_str()), (0, true, ""), "{command}");
+    }
+    let (code, output, _) = bench.run("--help", "");
+    assert!(code == 0 && output.contains("Exit codes:"), "{output}");
+}
+
+#[test]
+fn a_configuration_that_cannot_be_had() {
+    let bench = Bench::new();
+    bench.refused("check --config nowhere.toml", "nowhere.toml: cannot be read: entity not found");
+    bench.write("bad.toml", "grup = \"a\"\n");
+    bench.refused("check --config bad.toml", "bad.toml:1:1: unknown key \"grup\"; did you mean \"group\"?");
+}
+
+#[test]
+fn names_that_the_configuration_does_not_have() {
+    let bench = Bench::new();
+    bench.refused(
+        "protect --config sivcar.toml --source raw",
+        "--source raw: no such source in the configuration; it has raw.events, raw.users",
+    );
+    bench.refused(
+        "protect --config sivcar.toml --source raw.events --view debgu",
+        "--view debgu: no such view of source raw.events; it has debug",
+    );
+    bench.refused(
+        "protect --config sivcar.toml --source raw.users --view debug",
+        "--view debug: no such view of source raw.users; it has none",
+    );
+    bench.refused(
+        "token --config sivcar.toml --workspace a/b --domain d",
+        "--workspace \"a/b\": must be 1–64 letters, digits, '.', '_' or '-'",
+    );
+    bench.write("two.toml", &(crate::bench::CONFIG.to_owned() + "[[workspace]]\nid = \"acme\"\n"));
+    bench.refused(
+        "token --config two.toml --workspace beta --domain d",
+        "--workspace beta: no such workspace in the configuration; it has acme",
+    );
+}
+
+#[test]
+fn keysets_that_cannot_be_had() {
+    let bench = Bench::new();
+    let protect = "protect --config sivcar.toml --source raw.events";
+    bench.mode("keyset.json", 0o640);
+    bench.refused(
+        protect,
+        "keyset in file keyset.json: it is open to group or others (mode 0640); run `chmod 600` on it",
+    );
+    bench.keyset("keyset.json", "{}");
+    bench.refused(protect, "keyset in file keyset.json: the keyset has no keys");
+    std::fs::remove_file(bench.path("keyset.json")).expect("it is there");
+    bench.refused(
+        protect,
+        "keyset in file keyset.json: it does not exist; make one with `sivcar keys generate`, or correct the path",
+    );
+}
+
+#[test]
+fn a_workspaces_own_keyset_that_is_missing_is_never_replaced_by_another() {
+    let bench = Bench::new();
+    let own = "[[workspace]]\nid = \"acme\"\nkeys = { file = \"acme.json\" }\n[[workspace]]\nid = \"beta\"\n";
+    bench.write("own.toml", &(crate::bench::CONFIG.to_owned() + own));
+    let input = "{\"workspace\":\"acme\"}\n{\"workspace\":\"beta\"}\n{\"workspace\":\"gamma\"}\n";
+    bench.expect(
+        "protect --config own.toml --source raw.events",
+        input,
+        1,
+        "\n{\"workspace\":\"beta\"}\n\n",
+        "line 1: keyset_missing\nline 3: workspace_unknown\n",
+    );
+    bench.refused(
+        "token --config own.toml --workspace acme --domain d",
+        "--workspace acme: its keyset is missing; put it where [workspace.keys] says",
+    );
+    bench.keyset("acme.json", KEYSET);
+    assert_eq!(bench.run("token --config own.toml --workspace acme --domain d", "1").0, 0);
+}
+
+#[test]
+fn a_keyset_may_come_from_a_variable_or_a_command() {
+    let bench = Bench::new();
+    let token = |source: &str| {
+        bench.write("other.toml", &crate::bench::CONFIG.replace("file = \"keyset.json\"", source));
+        let mut command = bench.command("token --config other.toml --workspace acme --domain email");
+        command.env("PATH", "/bin:/usr/bin").env("SIVCAR_KEYSET", KEYSET).write_stdin("\"ann@example.com\"");
+        command
+    };
+    for source in ["env = \"SIVCAR_KEYSET\"", "command = [\"cat\", \"keyset.json\"]"] {
+        let output = token(source).output().expect("the program runs");
+        assert!(output.stdout.starts_with(format!("[\"{}\",", crate::bench::ANN).as_bytes()), "{source}");
+    }
+    token("env = \"NOT_SET\"")
+        .assert()
+        .code(2)
+        .stdout("")
+        .stderr("sivcar: keyset in environment variable NOT_SET: the variable is not set; set it, or use a file\n");
+}

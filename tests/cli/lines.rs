@@ -1,0 +1,211 @@
+//! `protect`, `token` and `reveal`: a line in, a line out.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Command, Stdio};
+
+use crate::bench::{ANN, Bench, program};
+
+const PROTECT: &str = "protect --config sivcar.toml --source raw.events";
+const TOKEN: &str = "token --config sivcar.toml --workspace acme --domain";
+const REVEAL: &str = "reveal --config sivcar.toml --workspace acme --domain";
+
+#[test]
+fn protect_gives_a_line_per_line_and_names_what_it_rejects() {
+    let input = concat!(
+        r#"{"workspace":"acme", "params":{"email":"ann@example.com","n":1.0}}"#,
+        "\n\n",
+        r#"{"workspace":"acme"}x"#,
+        "\n\r\n",
+        r#"{"workspace":"?"}"#,
+        "\r\n",
+        r#"{"workspace":"acme","_pii":1}"#,
+        "\r\n",
+        "\u{feff}{}\n",
+        r#"{"workspace":"acme","client":7}"#,
+        "\n[]",
+    );
+    let output = format!(
+        "{{\"workspace\":\"acme\", \"params\":{{\"email\":\"{ANN}\",\"n\":1.0}}}}\n\n\n\n\n{{\"workspace\":\"acme\"}}\r\n\n\n\n"
+    );
+    let errors = "line 2: json_syntax\nline 3: trailing_bytes\nline 4: json_syntax\nline 5: workspace_invalid\n\
+                  line 7: byte_order_mark\nline 8: layout_mismatch\nline 9: root_not_object\n";
+    Bench::new().expect(PROTECT, input, 1, &output, errors);
+}
+
+#[test]
+fn protect_without_rejection_is_silent() {
+    let bench = Bench::new();
+    bench.expect(PROTECT, "", 0, "", "");
+    bench.expect(PROTECT, "{\"workspace\":\"a\"}", 0, "{\"workspace\":\"a\"}\n", "");
+    let profile = "protect --config sivcar.toml --source raw.users";
+    bench.expect(profile, "{\"workspace\":\"a\"}\n", 1, "\n", "line 1: id_missing\n");
+}
+
+#[test]
+fn protect_shows_a_view() {
+    let input =
+        r#"{"workspace":"acme","client":{"id":42,"email":"a@b.cd"},"params":{"email":"ann@example.com","n":1}}"#;
+    let output = r#"{"workspace":"acme","client":{"id":"***","email":"***"},"params":{"email":"a***@***.com","n":1}}"#;
+    Bench::new().expect(&format!("{PROTECT} --view debug"), input, 0, &format!("{output}\n"), "");
+}
+
+#[test]
+fn a_line_over_the_limit_is_too_large_however_long_it_is() {
+    let (bench, least) = (Bench::new(), r#"{"workspace":"a"}"#.len());
+    let document = |bytes: usize| format!("{{\"workspace\":\"a\"{}}}", " ".repeat(bytes - least));
+    let input = format!("{}\n{}\n{}\n{{}}\n", document(4096), document(4097), document(5_000_000));
+    let output = format!("{}\n\n\n\n", document(4096));
+    bench.expect(PROTECT, input, 1, &output, "line 2: too_large\nline 3: too_large\nline 4: workspace_invalid\n");
+}
+
+#[test]
+fn lines_are_bytes() {
+    let input = b"\xff\n{\"workspace\":\"a\xc0\"}\n";
+    Bench::new().expect(PROTECT, input, 1, "\n\n", "line 1: not_utf8\nline 2: not_utf8\n");
+}
+
+#[test]
+fn whoever_feeds_line_by_line_gets_each_answer_at_once() {
+    let bench = Bench::new();
+    let mut child = Command::new(program())
+        .args(PROTECT.split(' '))
+        .current_dir(bench.path(""))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    let mut input = child.stdin.take().expect("is piped");
+    let mut output = BufReader::new(child.stdout.take().expect("is piped"));
+    for number in 0..3 {
+        let line = format!("{{\"workspace\":\"a\",\"n\":{number}}}\n");
+        input.write_all(line.as_bytes()).expect("the program reads");
+        let mut answer = String::new();
+        output.read_line(&mut answer).expect("the program writes");
+        assert_eq!(answer, line);
+    }
+    drop(input);
+    assert!(child.wait().expect("it ends").success());
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_panic() {
+    let bench = Bench::new();
+    let mut child = Command::new(program())
+        .args(PROTECT.split(' '))
+        .current_dir(bench.path(""))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    drop(child.stdout.take());
+    let mut input = child.stdin.take().expect("is piped");
+    // the program goes away in turn while this is written
+    let _ = input.write_all("{\"workspace\":\"a\"}\n".repeat(20_000).as_bytes());
+    drop(input);
+    assert_eq!(child.wait().expect("it ends").code(), Some(141));
+    let mut errors = String::new();
+    child.stderr.take().expect("is piped").read_to_string(&mut errors).expect("can be read");
+    assert_eq!(errors, "");
+}
+
+#[test]
+fn tokens_come_under_every_enabled_key_the_primary_first() {
+    let bench = Bench::new();
+    let (code, output, errors) =
+        bench.run(&format!("{TOKEN} email"), "\"ann@example.com\"\n \"\\u0061nn@example.com\"\n");
+    assert_eq!((code, errors.as_str()), (0, ""));
+    let lines: Vec<Vec<String>> =
+        output.lines().map(|line| serde_json::from_str(line).expect("is a JSON array")).collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0], lines[1], "the value counts, not how it is written");
+    assert_eq!((lines[0].len(), lines[0][0].as_str()), (2, ANN));
+    assert!(lines[0][1].starts_with("siv:AXJm"), "the other key's id is 0x7266383e");
+    bench.run("keys disable keyset.json --id 1919301694", "");
+    bench.expect(&format!("{TOKEN} email"), "\"ann@example.com\"", 0, &format!("[\"{ANN}\"]\n"), "");
+}
+
+#[test]
+fn what_is_never_one_token_has_none() {
+    let bench = Bench::new();
+    let input = "null\n[1]\n{\"a\":1}\n1e1000000001\nx\n";
+    let (code, output, errors) = bench.run(&format!("{TOKEN} email"), input);
+    assert_eq!(code, 1);
+    assert_eq!(errors, "line 1: no_token\nline 2: no_token\nline 4: number_out_of_range\nline 5: json_syntax\n");
+    let lengths: Vec<bool> = output.lines().map(str::is_empty).collect();
+    assert_eq!(lengths, [true, true, false, true, true]);
+    let (code, output, _) = bench.run(&format!("{TOKEN} tags"), "[1]\n[]\n");
+    assert_eq!((code, output.lines().count()), (0, 2), "an array is one token where its domain is whole");
+    let (code, _, errors) = bench.run(&format!("{TOKEN} tags --loose"), "[1]\n{}\nnull\ntrue\n");
+    assert_eq!((code, errors.as_str()), (1, "line 1: no_token\nline 2: no_token\nline 3: no_token\n"));
+}
+
+#[test]
+fn loose_tokens_ignore_case_and_spaces_and_are_padded_as_the_domain_says() {
+    let bench = Bench::new();
+    let (_, output, errors) = bench.run(&format!("{TOKEN} note --loose"), "\"A b\"\n\"ab\"\n\"ac\"\n1.0\n\"1\"\n");
+    assert_eq!(errors, "");
+    let lines: Vec<&str> = output.lines().collect();
+    assert_eq!((lines[0] == lines[1], lines[1] == lines[2], lines[3] == lines[4]), (true, false, true));
+    // 5 bytes of prefix, 16 of SIV, one bucket of 32: 53 bytes, in base64 without padding 71 letters
+    let tokens: Vec<String> = serde_json::from_str(lines[0]).expect("is a JSON array");
+    assert_eq!(tokens[0].len(), "siv:".len() + 71);
+    let golden = "siv:AWrzkBMt-ZyKK4m_9KVKg2GkrcasNwqUBkSUO-cdhlG7oByF";
+    let (_, output, _) = bench.run(&format!("{TOKEN} email --loose"), "\" Ann@Example.COM\"\n");
+    assert!(output.starts_with(&format!("[\"{golden}\",")), "{output}");
+}
+
+#[test]
+fn what_a_token_is_for_is_what_protect_writes() {
+    let bench = Bench::new();
+    let (_, tokens, _) = bench.run(&format!("{TOKEN} email"), "42\n");
+    let tokens: Vec<String> = serde_json::from_str(&tokens).expect("is a JSON array");
+    let output = format!("{{\"workspace\":\"acme\",\"client\":{{\"email\":\"{}\"}}}}\n", tokens[0]);
+    bench.expect(PROTECT, r#"{"workspace":"acme","client":{"email":42.0}}"#, 0, &output, "");
+}
+
+#[test]
+fn tokens_open_to_canonical_json() {
+    let bench = Bench::new();
+    let (_, tokens, _) = bench.run(&format!("{TOKEN} note"), "\"a\\u0062\"\n1.50e1\n{\"b\":1, \"a\":[true]}\n");
+    let each: Vec<Vec<String>> = tokens.lines().map(|line| serde_json::from_str(line).expect("is JSON")).collect();
+    let input: String = each.iter().flatten().map(|token| token.clone() + "\n").collect();
+    let output = "\"ab\"\n\"ab\"\n15\n15\n{\"a\":[true],\"b\":1}\n{\"a\":[true],\"b\":1}\n";
+    bench.expect(&format!("{REVEAL} note"), input, 0, output, "");
+}
+
+#[test]
+fn what_does_not_open_is_named() {
+    let other = "siv:AQAAAAHH2pfIJPyBqSG4E02JU0wH0OgG3ULiwMA48UN4Gixc";
+    let input = format!("{ANN}\n\n\"{ANN}\"\n{ANN}=\n{other}\nsiv:\nSIV:{}\n", &ANN[4..]);
+    let output = "\"ann@example.com\"\n\n\n\n\n\n\n";
+    let errors = "line 2: not_a_token\nline 3: not_a_token\nline 4: not_a_token\nline 5: unknown_key\nline 6: not_a_token\nline 7: not_a_token\n";
+    let bench = Bench::new();
+    bench.expect(&format!("{REVEAL} email"), input, 1, output, errors);
+    bench.expect(&format!("{REVEAL} phone"), ANN, 1, "\n", "line 1: does_not_open\n");
+}
+
+#[test]
+fn documents_open_by_the_marks_paths() {
+    let bench = Bench::new();
+    let reveal = "reveal --config sivcar.toml --source raw.events";
+    let input = format!(
+        "{{\"workspace\":\"acme\",\"client\":{{\"email\":[\"{ANN}\",\"{ANN}x\"]}},\"other\":\"{ANN}\",\"_pii\":{{}}}}\nx\n"
+    );
+    let output = format!(
+        "{{\"workspace\":\"acme\",\"client\":{{\"email\":[\"ann@example.com\",\"{ANN}x\"]}},\"other\":\"{ANN}\"}}\n\n"
+    );
+    bench.expect(reveal, input, 1, &output, "line 2: json_syntax\n");
+}
+
+#[test]
+fn what_grew_by_protecting_can_still_be_revealed() {
+    let bench = Bench::new();
+    let values = vec!["1"; 1900].join(",");
+    let input = format!("{{\"workspace\":\"acme\",\"params\":{{\"email\":[{values}]}}}}\n");
+    assert!(input.len() < 4096);
+    let (code, protected, _) = bench.run(PROTECT, &input);
+    assert_eq!(code, 0);
+    assert!(protected.len() > 100_000);
+    bench.expect("reveal --config sivcar.toml --source raw.events", protected, 0, &input, "");
+}
