@@ -66,6 +66,8 @@ fn members(value: impl Strategy<Value = String>) -> impl Strategy<Value = String
 #[derive(Clone, Debug)]
 enum Damage {
     Insert(Index, Vec<u8>),
+    /// A control character shortly after a quote: in a string, if the quote opens one.
+    Control(Index, usize, u8),
     Replace(Index, u8),
     Remove(Index),
     Repeat(Index, Index),
@@ -108,6 +110,7 @@ fn damage() -> impl Strategy<Value = Damage> {
     let word = prop_oneof![4 => select(words).prop_map(<[u8]>::to_vec), 1 => vec(any::<u8>(), 1..3)];
     prop_oneof![
         3 => (any::<Index>(), word).prop_map(|(at, word)| Damage::Insert(at, word)),
+        1 => (any::<Index>(), 1usize..4, 0u8..0x20).prop_map(|(at, after, byte)| Damage::Control(at, after, byte)),
         2 => (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Damage::Replace(at, byte)),
         2 => any::<Index>().prop_map(Damage::Remove),
         1 => any::<(Index, Index)>().prop_map(|(at, end)| Damage::Repeat(at, end)),
@@ -123,6 +126,13 @@ pub fn damaged() -> impl Strategy<Value = Vec<u8>> {
             let size = bytes.len() + 1;
             match damage {
                 Damage::Insert(at, word) => drop(bytes.splice(at.index(size)..at.index(size), word)),
+                Damage::Control(at, after, byte) => {
+                    let quotes: Vec<usize> = (0..bytes.len()).filter(|place| bytes[*place] == b'"').collect();
+                    if !quotes.is_empty() {
+                        let place = (quotes[at.index(quotes.len())] + after).min(bytes.len());
+                        bytes.insert(place, byte);
+                    }
+                }
                 Damage::Replace(at, byte) => {
                     bytes.iter_mut().skip(at.index(size)).take(1).for_each(|place| *place = byte)
                 }
