@@ -21,6 +21,7 @@ pub(super) fn render(file: &File, places: &[Vec<String>]) -> Result<String, Stri
     if let Some(kafka) = root.get_mut("kafka") {
         hide_properties(kafka);
     }
+    root.iter_mut().for_each(|(_, value)| escape(value));
     for place in places {
         if let Some((first, rest)) = place.split_first()
             && let Some(value) = root.get_mut(first)
@@ -29,6 +30,25 @@ pub(super) fn render(file: &File, places: &[Vec<String>]) -> Result<String, Stri
         }
     }
     toml::to_string(&root).map_err(error)
+}
+
+/// Doubles each `$` in front of `{`, so that what is read back is no variable.
+fn escape(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains("${") => {
+            let mut out = String::with_capacity(text.len() + 1);
+            let mut dollars = 0;
+            for char in text.chars() {
+                out.extend(std::iter::repeat_n('$', if char == '{' { dollars } else { 0 }));
+                dollars = if char == '$' { dollars + 1 } else { 0 };
+                out.push(char);
+            }
+            *text = out;
+        }
+        Value::Array(array) => array.iter_mut().for_each(escape),
+        Value::Table(table) => table.iter_mut().for_each(|(_, value)| escape(value)),
+        _ => {}
+    }
 }
 
 fn hide(value: &mut Value, place: &[String]) {

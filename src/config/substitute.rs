@@ -68,8 +68,11 @@ impl Walk<'_> {
     fn value(&mut self, value: &mut DeValue, span: Range<usize>) -> Result<(), Problem> {
         match value {
             DeValue::String(text) if text.contains("${") => {
+                let before = self.done.taken.len();
                 *text = self.text(text).map_err(|what| (span, what))?.into();
-                self.done.places.push(self.place.clone());
+                if self.done.taken.len() > before {
+                    self.done.places.push(self.place.clone());
+                }
             }
             DeValue::Array(array) => {
                 for (index, element) in array.iter_mut().enumerate() {

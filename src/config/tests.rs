@@ -118,10 +118,13 @@ fn stages_then_domains_then_marks_are_wished() {
 
 #[test]
 fn effective_reads_back_as_the_same() {
-    for text in [LEAST, EXAMPLE] {
+    let dollars = format!("[kafka]\n\"client.id\" = \"$a $${{b}} $$$${{c}} $\"\n{LEAST}");
+    assert_eq!(accepted(&dollars).kafka.common["client.id"], "$a ${b} $${c} $");
+    for text in [LEAST, EXAMPLE, &dollars] {
         let first = accepted(text);
         let mut second = accepted(first.effective());
         second.instance_is_named = first.instance_is_named;
+        assert_eq!(first.kafka, second.kafka);
         assert_eq!(format!("{first:?}"), format!("{second:?}"));
     }
 }
