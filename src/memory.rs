@@ -18,47 +18,17 @@ mod consumer;
 mod group;
 mod partition;
 mod producer;
+mod state;
 
 pub use consumer::{MemoryConsumer, MemoryMembership, MemoryReader};
-use group::Group;
-use partition::TransactionNumber;
 pub use producer::MemoryProducer;
+use state::{State, Topic};
 
 /// What a Kafka broker takes by default, in bytes.
 const MAX_MESSAGE_BYTES: usize = 1_048_588;
 
 /// How long a request for committed offsets waits for a pending transaction, unless told otherwise.
 const PATIENCE: Duration = Duration::from_millis(500);
-
-/// A topic: its partitions and what [`Log::topic`] tells of it.
-struct Topic {
-    partitions: Vec<partition::Partition>,
-    cleanup_policy: String,
-    max_message_bytes: usize,
-}
-
-/// What a transactional id has in progress.
-#[derive(Default)]
-struct Transactional {
-    epoch: u64,
-    open: Option<Open>,
-}
-
-/// An open transaction.
-struct Open {
-    number: TransactionNumber,
-    group: Option<Arc<str>>,
-    offsets: BTreeMap<Partition, Committed>,
-}
-
-/// Everything, under one lock.
-#[derive(Default)]
-struct State {
-    topics: BTreeMap<Arc<str>, Topic>,
-    groups: BTreeMap<Arc<str>, Group>,
-    transactional: BTreeMap<String, Transactional>,
-    transactions: TransactionNumber,
-}
 
 #[derive(Default)]
 struct Shared {
@@ -207,43 +177,6 @@ impl MemoryLog {
             });
         }
         found
-    }
-}
-
-impl State {
-    fn partition(&mut self, partition: &Partition) -> Option<&mut partition::Partition> {
-        let number = usize::try_from(partition.number).ok()?;
-        self.topics.get_mut(&partition.topic)?.partitions.get_mut(number)
-    }
-
-    fn bounds(&mut self, partition: &Partition) -> Option<Bounds> {
-        let log = self.partition(partition)?;
-        Some(Bounds { low: log.low(), stable: log.stable(), high: log.high() })
-    }
-
-    fn group(&mut self, group: &Arc<str>) -> &mut Group {
-        self.groups.entry(group.clone()).or_default()
-    }
-
-    fn counts(&self) -> BTreeMap<Arc<str>, usize> {
-        self.topics.iter().map(|(name, topic)| (name.clone(), topic.partitions.len())).collect()
-    }
-
-    fn replan(&mut self) {
-        let counts = self.counts();
-        self.groups.values_mut().for_each(|group| group.plan(&counts));
-    }
-
-    /// Ends a transaction everywhere: markers, then offsets.
-    fn end(&mut self, open: Open, committed: bool) {
-        for topic in self.topics.values_mut() {
-            topic.partitions.iter_mut().for_each(|log| log.end(open.number, committed));
-        }
-        let Some(group) = open.group.and_then(|group| self.groups.get_mut(&group)) else { return };
-        group.pending.retain(|_, number| *number != open.number);
-        if committed {
-            group.offsets.extend(open.offsets);
-        }
     }
 }
 

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::MemoryLog;
 use super::group::MemberNumber;
-use super::{MemoryLog, State};
+use super::state::State;
 use crate::record::Partition;
 use crate::stream::log::{Bounds, Committed, Consumer, Fault, Fetched, Reader, Rebalance};
 

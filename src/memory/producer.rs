@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{MemoryLog, MemoryMembership, Open, State};
+use super::state::{Open, State};
+use super::{MemoryLog, MemoryMembership};
 use crate::record::Partition;
 use crate::stream::log::{Committed, Fault, Outgoing, Producer};
 use crate::stream::topics::wire_bytes;

@@ -16,6 +16,9 @@ use crate::record::Partition;
 /// How often a worker tells the lag of one of its tasks, in turn.
 const LAG_EVERY: Duration = Duration::from_secs(1);
 
+/// How long a member without tasks waits until it takes it that there are none for it.
+const SHARED_OUT_AFTER: Duration = Duration::from_secs(1);
+
 /// How often a waiting task is told of.
 const WAIT_TOLD_EVERY: Duration = Duration::from_secs(5);
 
@@ -79,10 +82,21 @@ impl<L: Log> Worker<L> {
         }
         self.apply_pauses()?;
         if !self.context.ready.is_set() {
-            let open = self.assigning.is_empty() && self.tasks.values().all(Task::is_open) && !stale;
-            self.context.ready.worker(self.number, open && self.consumer.membership().is_ok());
+            let ready = !stale && self.is_settled();
+            self.context.ready.worker(self.number, ready);
         }
         Ok(())
+    }
+
+    /// Whether this worker is a member all of whose tasks are open. One without any may still be waiting for its share.
+    fn is_settled(&mut self) -> bool {
+        if self.consumer.membership().is_err() {
+            self.joined = None;
+            return false;
+        }
+        let joined = *self.joined.get_or_insert_with(Instant::now);
+        let shared_out = !self.tasks.is_empty() || joined.elapsed() >= SHARED_OUT_AFTER;
+        shared_out && self.assigning.is_empty() && self.tasks.values().all(Task::is_open)
     }
 
     fn stop_changed_sources(&mut self) {

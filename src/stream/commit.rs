@@ -30,16 +30,25 @@ const ABORT_WAIT_MAX: Duration = Duration::from_secs(1);
 struct Staged {
     /// How many records of the batch it took.
     taken: usize,
-    /// What is committed for each task it wrote for.
-    offsets: BTreeMap<Partition, Committed>,
+    /// Where each task that it wrote for goes on.
+    ends: BTreeMap<Partition, End>,
+    /// What is committed with each offset.
+    metadata: String,
     /// The policy it was made under.
     policy: u64,
-    /// The timestamp of each task's last record.
-    timestamps: BTreeMap<Partition, Option<i64>>,
     /// What it did.
     tally: BatchTally,
     /// How long sending the offsets and committing took.
     commit: Duration,
+}
+
+/// Where a task goes on after a transaction.
+#[derive(Clone, Copy)]
+struct End {
+    /// The next offset.
+    offset: i64,
+    /// The timestamp of the last record.
+    timestamp: Option<i64>,
 }
 
 /// How a transaction ended.
@@ -58,6 +67,12 @@ enum Outcome {
 /// The producer in the slot; it is empty only after a failed renewal, which ends the worker.
 fn producer<P>(slot: &mut Option<P>) -> Result<&mut P, Fault> {
     slot.as_mut().ok_or_else(|| Fault::Fatal("the producer is gone".to_owned()))
+}
+
+impl Staged {
+    fn committed(&self, end: End) -> Committed {
+        Committed { offset: end.offset, metadata: self.metadata.clone() }
+    }
 }
 
 type Membership<L> = <L as Log>::Membership;
@@ -112,22 +127,19 @@ impl<L: Log> Worker<L> {
     ) -> Result<Outcome, Error> {
         let Some(pipeline) = &self.pipeline else { return Ok(Outcome::Aborted) };
         let snapshot = pipeline.snapshot().clone();
-        let metadata =
-            Metadata { policy: snapshot.version(), control: snapshot.control.clone(), txn: self.names.next() }
-                .to_string();
-        let starts = starts
-            .iter()
-            .map(|(partition, offset)| (partition.clone(), Committed { offset: *offset, metadata: metadata.clone() }));
+        let (policy, control) = (snapshot.version(), snapshot.control.clone());
+        let starts =
+            starts.iter().map(|(partition, offset)| (partition.clone(), End { offset: *offset, timestamp: None }));
         let mut staged = Staged {
             taken: 0,
-            offsets: starts.collect(),
-            policy: snapshot.version(),
-            timestamps: BTreeMap::new(),
+            ends: starts.collect(),
+            metadata: Metadata { policy, control, txn: self.names.next() }.to_string(),
+            policy,
             tally: BatchTally::default(),
             commit: Duration::ZERO,
         };
         retry(PATIENCE, || producer(&mut self.producer)?.begin())?;
-        let done = self.stage(member, most, treatment, &metadata, &mut staged);
+        let done = self.stage(member, most, treatment, &mut staged);
         match done {
             Ok(()) => Ok(Outcome::Committed(staged)),
             Err(Fault::Unknown(detail)) => self.resolve(staged, &detail),
@@ -141,7 +153,6 @@ impl<L: Log> Worker<L> {
         member: &Membership<L>,
         most: usize,
         treatment: Treatment,
-        metadata: &str,
         staged: &mut Staged,
     ) -> Result<(), Fault> {
         let Some(pipeline) = &mut self.pipeline else { return Err(Fault::Abort("no snapshot is pinned".to_owned())) };
@@ -151,12 +162,16 @@ impl<L: Log> Worker<L> {
             if staged.tally.output_bytes >= self.context.plan.limits.output_bytes {
                 break;
             }
-            let Some(task) = self.tasks.get(&fetched.partition) else { continue };
+            let Some(task) = self.tasks.get(&fetched.partition) else {
+                return Err(Fault::Abort(format!("{} went, its records must leave the batch", fetched.partition)));
+            };
             pipeline.process(task.source, fetched, treatment, &facts.limits, &mut outputs, &mut staged.tally)?;
             staged.taken += 1;
-            let committed = Committed { offset: fetched.offset + 1, metadata: metadata.to_owned() };
-            staged.offsets.insert(fetched.partition.clone(), committed);
-            staged.timestamps.insert(fetched.partition.clone(), fetched.record.timestamp);
+            let end = End { offset: fetched.offset + 1, timestamp: fetched.record.timestamp };
+            match staged.ends.get_mut(&fetched.partition) {
+                Some(held) => *held = end,
+                None => drop(staged.ends.insert(fetched.partition.clone(), end)),
+            }
             for output in outputs.drain(..) {
                 staged.tally.output_bytes += wire_bytes(&output.record);
                 producer(&mut self.producer)?.produce(output)?;
@@ -166,9 +181,9 @@ impl<L: Log> Worker<L> {
         retry(PATIENCE, || producer.drain())?;
         let began = Instant::now();
         let offsets: Vec<(Partition, i64, String)> = staged
-            .offsets
+            .ends
             .iter()
-            .map(|(partition, committed)| (partition.clone(), committed.offset, committed.metadata.clone()))
+            .map(|(partition, end)| (partition.clone(), end.offset, staged.metadata.clone()))
             .collect();
         if offsets.is_empty() {
             // an empty list would commit unfenced
@@ -210,14 +225,15 @@ impl<L: Log> Worker<L> {
     fn resolve(&mut self, staged: Staged, detail: &str) -> Result<Outcome, Error> {
         self.context.tell(&Happening::Aborted { worker: self.number, reason: "unknown", detail });
         self.renew_producer()?;
-        let partitions: Vec<Partition> = staged.offsets.keys().cloned().collect();
+        let partitions: Vec<Partition> = staged.ends.keys().cloned().collect();
         let consumer = &mut self.consumer;
         let found = match retry(PATIENCE, || consumer.committed(&partitions)) {
             Ok(found) => found,
             Err(Fault::Lost(_)) => Vec::new(),
             Err(fault) => return Err(fault.into()),
         };
-        let ours = found.iter().flatten().eq(staged.offsets.values());
+        let ours = found.len() == partitions.len()
+            && staged.ends.values().zip(&found).all(|(end, found)| *found == Some(staged.committed(*end)));
         let previous = found.len() == partitions.len()
             && partitions
                 .iter()
@@ -254,13 +270,13 @@ impl<L: Log> Worker<L> {
     fn advance(&mut self, staged: Staged) -> u64 {
         self.aborts = 0;
         self.batch.drain(..staged.taken);
-        for (partition, committed) in staged.offsets {
-            if self.careful.get(&partition).is_some_and(|end| committed.offset >= *end) {
-                self.careful.remove(&partition);
+        for (partition, end) in &staged.ends {
+            if self.careful.get(partition).is_some_and(|careful| end.offset >= *careful) {
+                self.careful.remove(partition);
             }
-            if let Some(task) = self.tasks.get_mut(&partition) {
-                task.timestamp = staged.timestamps.get(&partition).copied().flatten().or(task.timestamp);
-                task.advance(committed, staged.policy);
+            if let Some(task) = self.tasks.get_mut(partition) {
+                task.timestamp = end.timestamp.or(task.timestamp);
+                task.advance(staged.committed(*end), staged.policy);
             }
         }
         let (worker, tally, commit) = (self.number, &staged.tally, staged.commit);

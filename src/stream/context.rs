@@ -12,7 +12,7 @@ use super::error::Error;
 use super::happening::{Happening, Observer};
 use super::log::{Log, Producer};
 use super::topics::{Facts, Route};
-use super::transaction::{TransactionLimits, retry};
+use super::transaction::{PATIENCE, TransactionLimits, retry};
 use crate::privacy::control::ControlRecord;
 use crate::privacy::keyset::Keyring;
 use crate::privacy::settings::Settings;
@@ -123,11 +123,6 @@ impl<L: Log> Context<L> {
         self.observer.observe(happening);
     }
 
-    /// The raw topics, to subscribe to.
-    pub(super) fn sources(&self) -> Vec<Arc<str>> {
-        self.plan.routes.iter().map(|route| route.source.clone()).collect()
-    }
-
     /// The source that reads `topic`.
     pub(super) fn source(&self, topic: &str) -> Option<usize> {
         self.plan.routes.iter().position(|route| &*route.source == topic)
@@ -144,10 +139,16 @@ impl<L: Log> Context<L> {
         });
     }
 
+    /// A member of the group for the worker with this number.
+    pub(super) fn consumer(&self, number: usize) -> Result<L::Consumer, Error> {
+        let topics: Vec<Arc<str>> = self.plan.routes.iter().map(|route| route.source.clone()).collect();
+        Ok(retry(PATIENCE, || self.log.consumer(number, &topics))?)
+    }
+
     /// A producer for the worker with this number, ready to begin.
     pub(super) fn producer(&self, number: usize) -> Result<L::Producer, Error> {
         let id = format!("{}.{}.{number}", self.plan.settings.group, self.plan.instance);
-        let mut producer = self.log.producer(&id)?;
+        let mut producer = retry(PATIENCE, || self.log.producer(&id))?;
         retry(INIT_PATIENCE, || producer.init())?;
         Ok(producer)
     }

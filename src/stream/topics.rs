@@ -130,10 +130,10 @@ impl Facts {
         }
         let mut facts = Self::now(log, routes)?;
         for (now, before) in facts.sources.iter_mut().zip(&self.sources) {
-            if let (Ok(now_count), Ok(count)) = (&now, before)
-                && now_count != count
+            if let (Ok(more), Ok(count)) = (&now, before)
+                && more != count
             {
-                *now = Err(format!("a source that began with {count} partitions has {now_count} now"));
+                *now = Err(format!("a source that began with {count} partitions has {more} now"));
             }
         }
         Ok(facts.keep_stopped(self))

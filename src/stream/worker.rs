@@ -38,6 +38,8 @@ pub struct Worker<L: Log> {
     pub(super) careful: BTreeMap<Partition, i64>,
     pub(super) pipeline: Option<Pipeline>,
     pub(super) names: Names,
+    /// When it was first seen to be a member.
+    pub(super) joined: Option<Instant>,
     /// Aborts since the last commit.
     pub(super) aborts: u32,
     pub(super) stale: bool,
@@ -48,7 +50,7 @@ impl<L: Log> Worker<L> {
     /// Joins the group and fences whoever had this worker's transactional id before.
     pub fn start(context: Arc<Context<L>>, number: usize) -> Result<Self, Error> {
         let producer = Some(context.producer(number)?);
-        let consumer = context.log.consumer(number, &context.sources())?;
+        let consumer = context.consumer(number)?;
         Ok(Self {
             context,
             number,
@@ -60,6 +62,7 @@ impl<L: Log> Worker<L> {
             careful: BTreeMap::new(),
             pipeline: None,
             names: Names::new()?,
+            joined: None,
             aborts: 0,
             stale: false,
             lag_told: None,
@@ -137,20 +140,15 @@ impl<L: Log> Worker<L> {
     /// Keeps of what came after the first `known` records what its task expects: nothing of a task that does not work, and
     /// nothing twice.
     fn admit(&mut self, known: usize) {
-        let mut index = 0;
         let tasks = &mut self.tasks;
-        self.batch.retain(|fetched| {
-            index += 1;
-            let Some(task) = tasks.get_mut(&fetched.partition) else { return false };
-            let fresh = index > known;
-            if fresh && (!task.is_open() || task.paused || fetched.offset < task.next) {
-                return false;
-            }
-            if fresh {
-                task.next = fetched.offset + 1;
-            }
+        let expected = |fetched: &Fetched| {
+            let task = tasks.get_mut(&fetched.partition).filter(|task| task.is_open() && !task.paused);
+            let Some(task) = task.filter(|task| fetched.offset >= task.next) else { return false };
+            task.next = fetched.offset + 1;
             true
-        });
+        };
+        let came = self.batch.split_off(known);
+        self.batch.extend(came.into_iter().filter(expected));
     }
 
     /// Takes in a change of what this worker owns; records of what goes leave the batch.
@@ -201,7 +199,7 @@ impl<L: Log> Worker<L> {
         self.assigning.clear();
         self.batch.clear();
         self.careful.clear();
-        self.consumer = self.context.log.consumer(self.number, &self.context.sources())?;
+        self.consumer = self.context.consumer(self.number)?;
         Ok(())
     }
 
