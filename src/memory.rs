@@ -7,12 +7,11 @@
 //! every change and never waits longer than asked. Deliberately not here: durability, compaction, retention by time, more than
 //! one group per handle.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::record::{Partition, Record};
-use crate::stream::log::{Bounds, Committed, Fault, Fetched, Log, TopicFacts};
+use crate::stream::log::{Committed, Fault, Fetched, Log, TopicFacts};
 
 mod consumer;
 mod group;
@@ -234,3 +233,6 @@ impl Log for MemoryLog {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -411,3 +411,29 @@ fn a_refused_record_is_found_one_input_at_a_time() {
     assert_eq!(world.count("aborted refused"), 2);
     assert!(worker.careful.is_empty());
 }
+
+#[test]
+fn an_output_too_large_for_its_topic_is_a_dead_letter_and_the_rest_flows() {
+    let limits = TransactionLimits { records: 100, time: Duration::ZERO, ..TransactionLimits::default() };
+    let world = World::with(limits, &[("max.message.bytes", "300")]);
+    world.feed(0, &["a", &"x".repeat(200), "b"]);
+    let mut worker = world.worker(0);
+    assert_eq!(step(&mut worker, 4), 3);
+    assert_eq!(world.protected(0), ["a", "b"]);
+    let letters = world.log.log.records("dead");
+    assert_eq!(letters.len(), 1);
+    assert!(letters[0].record.headers.iter().any(|header| header.value.as_deref() == Some(b"output_too_large")));
+    assert_eq!(world.count("aborted refused"), 0, "it was measured, the broker was not asked");
+}
+
+#[test]
+fn a_pending_transaction_of_a_dead_owner_holds_its_task_back_and_no_other() {
+    let world = World::new();
+    world.feed(0, &["a"]);
+    world.feed(1, &["x"]);
+    world.log.next(Call::Committed, Twist::Instead(fault(Fault::Retry)));
+    let mut worker = world.worker(0);
+    assert_eq!(step(&mut worker, 2), 0);
+    assert_eq!((world.log.occurred(Call::Committed), worker.tasks.len()), (1, 0));
+    assert_eq!(step(&mut worker, 2), 2);
+}
