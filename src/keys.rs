@@ -69,7 +69,7 @@ pub enum Problem {
     FileExists,
     #[error("it is not a regular file; name a file, or use a command")]
     NotRegular,
-    #[error("it is open to group or others (mode {0:04o}); run `chmod 600` on it")]
+    #[error("others than its owner and group may touch it (mode {0:04o}); run `chmod 600` on it")]
     TooOpen(u32),
     #[error("it cannot be read ({0}); check the permissions of the file and its folders")]
     Unreadable(io::ErrorKind),

@@ -35,7 +35,8 @@ fn check(metadata: &Metadata) -> Result<(), Problem> {
         return Err(Problem::NotRegular);
     }
     let mode = metadata.permissions().mode() & 0o7777;
-    if mode & 0o077 != 0 { Err(Problem::TooOpen(mode)) } else { Ok(()) }
+    // its group may read it: that is how a mounted secret reaches a process that is not its owner
+    if mode & 0o037 != 0 { Err(Problem::TooOpen(mode)) } else { Ok(()) }
 }
 
 fn write(path: &Path, keyset: &Keyset, settle: impl Fn(&Path) -> io::Result<()>) -> Result<(), KeysError> {

@@ -73,12 +73,14 @@ fn a_file_that_others_may_touch_or_that_is_none_is_refused() {
     assert_eq!(problem(&file(folder.path())), Problem::NotRegular);
     assert_eq!(problem(&file(Path::new("/dev/null"))), Problem::NotRegular);
     create(&path, &keyset(1, 7)).expect("created");
-    for mode in [0o644, 0o640, 0o604, 0o620, 0o602, 0o601] {
+    for mode in [0o644, 0o604, 0o660, 0o620, 0o610, 0o602, 0o601] {
         open_to(&path, mode);
         assert_eq!(problem(&file(&path)), Problem::TooOpen(mode));
     }
-    open_to(&path, 0o400);
-    assert!(read(&file(&path)).is_ok());
+    for mode in [0o400, 0o440, 0o640] {
+        open_to(&path, mode);
+        assert!(read(&file(&path)).is_ok());
+    }
     open_to(&path, 0o600);
     fs::write(&path, "{}").expect("ours");
     assert_eq!(problem(&file(&path)), Problem::Refused(KeysetError::NoKeys));
@@ -196,7 +198,7 @@ fn errors_say_what_where_and_what_to_do() {
     create(&path, &keyset(1, 7)).expect("created");
     open_to(&path, 0o644);
     let text =
-        format!("keyset in file {}: it is open to group or others (mode 0644); run `chmod 600` on it", path.display());
+        format!("keyset in file {}: others than its owner and group may touch it (mode 0644); run `chmod 600` on it", path.display());
     assert_eq!(read(&file(&path)).expect_err("refused").to_string(), text);
 }
 
