@@ -76,10 +76,10 @@ fn names_that_the_configuration_does_not_have() {
 fn keysets_that_cannot_be_had() {
     let bench = Bench::new();
     let protect = "protect --config sivcar.toml --source raw.events";
-    bench.mode("keyset.json", 0o640);
+    bench.mode("keyset.json", 0o644);
     bench.refused(
         protect,
-        "keyset in file keyset.json: it is open to group or others (mode 0640); run `chmod 600` on it",
+        "keyset in file keyset.json: others than its owner and group may touch it (mode 0644); run `chmod 600` on it",
     );
     bench.keyset("keyset.json", "{}");
     bench.refused(protect, "keyset in file keyset.json: the keyset has no keys");
