@@ -83,6 +83,10 @@ impl log::Reader for Reader {
         for (number, next) in (0..).zip(&self.next) {
             let partition = Partition { topic: self.topic.clone(), number };
             let (_, stable) = watermarks(self.client.client(), &partition, self.inspector.brokers())?;
+            if stable < *next {
+                let text = format!("{partition} ends at {stable}, and {next} was read already");
+                return Err(Fault::OutOfRange(text, partition));
+            }
             if *next < stable {
                 return Ok(None);
             }

@@ -128,6 +128,25 @@ fn write(bootstrap: &str, topic: &str, records: Vec<Record>) {
     transact(&mut producer, &mut consumer, records, &[(seed[0].clone(), 0, String::new())]);
 }
 
+/// Prints what a transaction of one record costs on an idle broker.
+fn time_transactions(producer: &mut Producer, consumer: &mut Consumer, mine: &Partition) {
+    let (mut drains, mut commits) = (Vec::new(), Vec::new());
+    for round in 0..21 {
+        let member = consumer.membership().expect("a member");
+        let start = Instant::now();
+        producer.begin().expect("begins");
+        producer.produce(to("copied", 0, record("x"))).expect("staged");
+        producer.drain().expect("acknowledged");
+        drains.push(start.elapsed());
+        let start = Instant::now();
+        producer.send_offsets(&[(mine.clone(), 8, format!("round {round}"))], &member).expect("offsets");
+        producer.commit().expect("committed");
+        commits.push(start.elapsed());
+    }
+    eprintln!("begin to acknowledged: {}", spread(drains));
+    eprintln!("offsets and commit: {}", spread(commits));
+}
+
 #[test]
 fn a_topic_is_copied_in_transactions_as_it_is() {
     let broker = Broker::start();
@@ -176,7 +195,7 @@ fn a_topic_is_copied_in_transactions_as_it_is() {
         }
         let start = Instant::now();
         producer.abort().expect("aborted");
-        println!("an abort: {:?}", start.elapsed());
+        eprintln!("an abort: {:?}", start.elapsed());
     }
     assert!(dump(&kafka, "scrap").is_empty());
     consumer.seek(&[(mine[0].clone(), 0)]).expect("seeks");
@@ -192,22 +211,7 @@ fn a_topic_is_copied_in_transactions_as_it_is() {
     let ends = Bounds { low: 0, stable: 18, high: 18 };
     assert_eq!(consumer.bounds(&Partition::new("copied", 0)).expect("the broker answers"), ends);
 
-    // the cost of a commit on an idle broker
-    let (mut drains, mut commits) = (Vec::new(), Vec::new());
-    for round in 0..21 {
-        let member = consumer.membership().expect("a member");
-        let start = Instant::now();
-        producer.begin().expect("begins");
-        producer.produce(to("copied", 0, record("x"))).expect("staged");
-        producer.drain().expect("acknowledged");
-        drains.push(start.elapsed());
-        let start = Instant::now();
-        producer.send_offsets(&[(mine[0].clone(), 8, format!("round {round}"))], &member).expect("offsets");
-        producer.commit().expect("committed");
-        commits.push(start.elapsed());
-    }
-    println!("begin to acknowledged: {}", spread(drains));
-    println!("offsets and commit: {}", spread(commits));
+    time_transactions(&mut producer, &mut consumer, &mine[0]);
 
     // a transaction in the middle: the end is not stable
     producer.begin().expect("begins");
@@ -341,18 +345,18 @@ fn an_end_that_nobody_confirms_is_unknown() {
     broker.pause();
     let start = Instant::now();
     let fault = producer.commit().expect_err("nobody answers");
-    println!("a commit that nobody answers: {:?}: {fault}", start.elapsed());
+    eprintln!("a commit that nobody answers: {:?}: {fault}", start.elapsed());
     assert!(matches!(fault, Fault::Unknown(_)), "{fault:?}");
     let start = Instant::now();
     drop(producer);
-    println!("dropping the producer: {:?}", start.elapsed());
+    eprintln!("dropping the producer: {:?}", start.elapsed());
     broker.resume();
 
     let mut heir = ready(&kafka, "unknown.a.0");
     let committed = eventually("a committed offset", || consumer.committed(&mine).ok());
     let text = &committed[0].as_ref().expect("the first was committed").metadata;
     let out = dump(&kafka, "out").len();
-    println!("what became of it: {text}, {out} records");
+    eprintln!("what became of it: {text}, {out} records");
     assert!((text == "first" && out == 0) || (text == "second" && out == 1), "all or nothing");
 
     // clients of a dead broker can be dropped
@@ -361,7 +365,7 @@ fn an_end_that_nobody_confirms_is_unknown() {
     assert!(heir.begin().and_then(|()| heir.abort()).is_ok(), "nothing was staged, so nobody is asked");
     drop(heir);
     drop(consumer);
-    println!("dropping clients of a dead broker: {:?}", start.elapsed());
+    eprintln!("dropping clients of a dead broker: {:?}", start.elapsed());
     broker.restart();
 }
 
@@ -434,6 +438,6 @@ fn a_missing_broker_is_told_in_time() {
     let Fault::Retry(text) = fault else { panic!("{fault:?}") };
     assert!(text.starts_with("asking for the topic raw: no Kafka broker answers at 127.0.0.1:1 ("), "{text}");
     assert!(text.contains("does bootstrap.servers name it"), "{text}");
-    println!("{text}");
+    eprintln!("{text}");
     drop(kafka.consumer(0, &[Arc::from("raw")]).expect("a consumer can be made"));
 }
