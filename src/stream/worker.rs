@@ -1,7 +1,7 @@
 //! A worker: one thread with a member of the group, a transactional producer and the tasks of its partitions.
 //!
 //! Its loop, one [`Worker::step`] each: answer what was assigned → see which tasks may work → poll a bounded batch → read the
-//! membership → pin the snapshot → one transaction ([`super::commit`]). Always holds: no transaction is open across a poll; records
+//! membership → pin the snapshot → one transaction (`commit`). Always holds: no transaction is open across a poll; records
 //! of partitions that went leave the batch before the membership is read; no record is processed out of order or twice in one
 //! committed history. Nothing is shared with other workers but what is immutable. Deliberately not here: threads (the
 //! supervisor's), so that a test steps a worker by hand.

@@ -67,7 +67,7 @@ impl Faulty {
     /// Runs `act`, unless the dice have something else happen.
     fn play(&self, ends: bool, act: impl FnOnce() -> Result<(), Fault>) -> Result<(), Fault> {
         let (kind, after) = {
-            let mut dice = self.dice.lock().unwrap();
+            let mut dice = self.dice.lock().expect("no panic holds it");
             if dice.one_in == 0 {
                 return act();
             }
@@ -80,7 +80,7 @@ impl Faulty {
         if after {
             act()?;
         }
-        let mut dice = self.dice.lock().unwrap();
+        let mut dice = self.dice.lock().expect("no panic holds it");
         let faults = &mut dice.faults;
         match kind {
             0 => {
