@@ -197,8 +197,10 @@ fn errors_say_what_where_and_what_to_do() {
     let path = folder.path().join("keyset.json");
     create(&path, &keyset(1, 7)).expect("created");
     open_to(&path, 0o644);
-    let text =
-        format!("keyset in file {}: others than its owner and group may touch it (mode 0644); run `chmod 600` on it", path.display());
+    let text = format!(
+        "keyset in file {}: others than its owner and group may touch it (mode 0644); run `chmod 600` on it",
+        path.display()
+    );
     assert_eq!(read(&file(&path)).expect_err("refused").to_string(), text);
 }
 

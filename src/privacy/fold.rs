@@ -1,9 +1,9 @@
 //! Folded texts: how names are compared, and the form that loose tokens ignore case and spaces by.
 //!
-//! One round is NFKC, full untailored case folding, NFKC again, and the removal of what does not count; rounds repeat until
-//! nothing changes. Removal stands inside the round, since it brings together what must then compose: `e`, a zero-width space
-//! and a combining acute are `é`, as without the space. So both forms are idempotent, and no invisible character splits a
-//! match.
+//! One round is NFKC, full untailored case folding, NFKC again; rounds repeat until nothing changes. For values, whose loose form
+//! other programs compute too, what does not count is removed once, after the last round, as the format says. For names, which are
+//! compared here alone, removal stands inside the round, since it brings together what must then compose: `e`, a zero-width space
+//! and a combining acute are `é`, as without the space; so no invisible character splits a match.
 //!
 //! Always holds: folding is total, depends on nothing but its input and [`UNICODE_VERSION`], and pure ASCII never reaches the
 //! tables. Deliberately not here: confusable letters; they are not equal, and detection's to report.
@@ -25,10 +25,12 @@ pub fn loose(text: &str) -> String {
         return text.chars().filter(|c| !is_ascii_space(*c)).map(|c| c.to_ascii_lowercase()).collect();
     }
     let white_space = CodePointSetData::new::<WhiteSpace>();
-    stable(text, |c| is_invisible(c) || white_space.contains(c))
+    let mut folded = stable(text, |_| false);
+    folded.retain(|c| !is_invisible(c) && !white_space.contains(c));
+    folded
 }
 
-/// The form in which names are compared: [`loose`] with White_Space kept.
+/// The form in which names are compared: like [`loose`], but White_Space stays.
 pub fn name(text: &str) -> String {
     if text.is_ascii() { text.to_ascii_lowercase() } else { stable(text, is_invisible) }
 }

@@ -35,8 +35,13 @@ fn names_keep_white_space_and_nothing_else() {
 #[test]
 fn what_removal_brings_together_composes() {
     assert_eq!(name("pre\u{200b}\u{301}nom"), name("prénom"));
-    assert_eq!(loose("e\u{ad}\u{301}"), "é");
-    assert_eq!(loose("O\u{b4}Brien"), "óbrien"); // the spacing acute is a space and a combining acute by NFKC
+    assert_eq!(name("e\u{ad}\u{301}"), "é");
+}
+
+#[test]
+fn a_loose_value_loses_characters_after_it_was_folded() {
+    assert_eq!(loose("e\u{ad}\u{301}"), "e\u{301}");
+    assert_eq!(loose("O\u{b4}Brien"), "o\u{301}brien"); // the spacing acute is a space and a combining acute by NFKC
 }
 
 #[test]
@@ -93,21 +98,28 @@ fn text() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn both_forms_are_idempotent(text in text()) {
-        let (loose_once, name_once) = (loose(&text), name(&text));
-        prop_assert_eq!(loose(&loose_once), loose_once);
-        prop_assert_eq!(name(&name_once), name_once);
+    fn names_fold_idempotently(text in text()) {
+        let once = name(&text);
+        prop_assert_eq!(name(&once), once);
     }
 
     #[test]
-    fn the_loose_form_sees_no_more_than_the_name(text in text()) {
-        prop_assert_eq!(loose(&name(&text)), loose(&text));
+    fn case_spaces_and_compatibility_do_not_count(text in text(), spaced in prop::collection::vec("[ \u{a0}\u{2003}\t]{0,2}", 25)) {
+        let folded = stable(&text, |_| false);
+        prop_assert_eq!(loose(&folded), loose(&text));
+        let spread: String = folded.chars().zip(&spaced).map(|(c, space)| format!("{c}{space}")).collect();
+        let tail: String = folded.chars().skip(25).collect();
+        let marks = |c: char| CodePointSetData::new::<WhiteSpace>().contains(c) || is_invisible(c) || !c.is_alphanumeric();
+        // between letters and digits a space changes nothing; before a combining mark it may
+        if !folded.chars().any(marks) && folded.is_ascii() {
+            prop_assert_eq!(loose(&(spread + &tail)), loose(&text));
+        }
     }
 
     #[test]
     fn ascii_needs_no_table(text in "[\\x00-\\x7f]{0,24}") {
         prop_assert_eq!(name(&text), stable(&text, is_invisible));
-        prop_assert_eq!(loose(&text), stable(&text, |c| is_invisible(c) || is_ascii_space(c)));
+        prop_assert_eq!(loose(&text), stable(&text, |_| false).replace(is_ascii_space, ""));
     }
 
     #[test]
