@@ -163,7 +163,7 @@ impl Keys {
     }
 
     /// Each source once, in order.
-    fn sources(&self) -> BTreeSet<KeySource> {
+    pub fn sources(&self) -> BTreeSet<KeySource> {
         self.default.iter().chain(self.own.values()).cloned().collect()
     }
 

@@ -1,10 +1,12 @@
 //! From the configuration to the cluster: the one place where Kafka is chosen as the log.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use super::exit::Failure;
 use crate::config::Config;
 use crate::kafka::{self, Kafka, Wish};
+use crate::stream::context::Plan;
 use crate::stream::topics::{self, Facts, Route};
 
 /// Checks the configuration's librdkafka properties; no client is made.
@@ -21,14 +23,32 @@ pub fn settings(config: &Config) -> Result<kafka::Settings, Failure> {
     })?)
 }
 
+/// The cluster that the configuration names; no broker is asked yet.
+pub fn connect(config: &Config) -> Result<Kafka, Failure> {
+    Ok(Kafka::new(settings(config)?)?)
+}
+
+/// What the configuration's process is to run.
+pub fn plan(config: &Config) -> Plan {
+    Plan {
+        settings: Arc::new(config.settings.clone()),
+        wished: config.wished.clone(),
+        instance: config.instance.clone(),
+        workers: config.workers,
+        routes: Route::all(&config.settings),
+        create: config.topics.create,
+        max_staleness: config.max_staleness,
+        limits: config.transaction,
+    }
+}
+
 /// Asks the broker what a start would ask, creating nothing, and tells what was found, as comments of the TOML above it.
 pub fn check_topics(config: &Config, settings: kafka::Settings, output: &mut dyn Write) -> Result<(), Failure> {
-    let log = Kafka::new(settings)?;
+    let (log, group) = (Kafka::new(settings)?, &config.settings.group);
     let routes = Route::all(&config.settings);
-    topics::ensure_control(&log, &config.settings.group, false)?;
+    topics::ensure_control(&log, group, false)?;
     let facts = Facts::at_start(&log, &routes, false)?;
-    let mut text =
-        format!("\n# {} is there, with 1 partition, compact\n", topics::control_topic(&config.settings.group));
+    let mut text = format!("\n# {} is there, with 1 partition, compact\n", topics::control_topic(group));
     for (route, partitions) in routes.iter().zip(&facts.sources) {
         if let Ok(partitions) = partitions {
             text += &format!("# {} and its outputs are there, with {partitions} partitions each\n", route.source);

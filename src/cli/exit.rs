@@ -7,12 +7,14 @@
 use std::io::{self, Write};
 
 use crate::config::ConfigError;
+use crate::http::HttpError;
 use crate::kafka::SettingsError;
 use crate::keys::KeysError;
 use crate::privacy::control::ControlError;
 use crate::privacy::policy::PolicyError;
 use crate::stream::error::{self as stream, EXIT_BROKER, EXIT_CONFIG};
 use crate::stream::log::Fault;
+use crate::telemetry::LogError;
 
 /// All was done.
 pub const EXIT_OK: u8 = 0;
@@ -101,6 +103,18 @@ impl From<SettingsError> for Failure {
 
 impl From<KeysError> for Failure {
     fn from(error: KeysError) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+impl From<LogError> for Failure {
+    fn from(error: LogError) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Self {
         Self::usage(error.to_string())
     }
 }

@@ -6,13 +6,17 @@
 
 mod check;
 mod cluster;
+mod dead_letters;
 pub mod exit;
 mod filter;
 mod keys;
 mod lines;
+mod marks;
 mod offline;
 mod protect;
 mod reveal;
+mod run;
+mod signals;
 mod token;
 
 use std::ffi::OsString;
@@ -45,12 +49,18 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Args),
     Protect(protect::Args),
     Token(token::Args),
     Reveal(reveal::Args),
     #[command(subcommand)]
     Keys(keys::Command),
     Check(check::Args),
+    Mark(marks::MarkArgs),
+    Unmark(marks::UnmarkArgs),
+    Marks(marks::MarksArgs),
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Command),
 }
 
 /// Runs the program with these arguments, the first of them its own name, on the standard streams.
@@ -88,13 +98,19 @@ fn dispatch(command: &Command, streams: Streams) -> Result<Outcome, Failure> {
     if let Err(error) = crate::keys::harden() {
         return Err(Failure::failed(format!("core dumps cannot be forbidden: {error}")));
     }
+    let Streams { input, output, errors } = streams;
     let outcome = match command {
-        Command::Protect(args) => return protect::run(args, streams),
-        Command::Token(args) => return token::run(args, streams),
-        Command::Reveal(args) => return reveal::run(args, streams),
-        Command::Keys(command) => keys::run(command, streams.output),
-        Command::Check(args) => check::run(args, streams.output),
-    };
-    streams.output.flush().map_err(|error| Failure::writing(&error))?;
-    outcome
+        Command::Run(args) => run::run(args),
+        Command::Protect(args) => protect::run(args, Streams { input, output: &mut *output, errors }),
+        Command::Token(args) => token::run(args, Streams { input, output: &mut *output, errors }),
+        Command::Reveal(args) => reveal::run(args, Streams { input, output: &mut *output, errors }),
+        Command::Keys(command) => keys::run(command, &mut *output),
+        Command::Check(args) => check::run(args, &mut *output),
+        Command::Mark(args) => marks::mark(args, &mut *output),
+        Command::Unmark(args) => marks::unmark(args, &mut *output),
+        Command::Marks(args) => marks::marks(args, &mut *output),
+        Command::DeadLetters(command) => dead_letters::run(command, &mut *output, errors),
+    }?;
+    output.flush().map_err(|error| Failure::writing(&error))?;
+    Ok(outcome)
 }

@@ -1,0 +1,329 @@
+//! `sivcar mark`, `unmark` and `marks`: writes, withdraws and lists the marks of the control topic.
+//!
+//! Always holds: many marks are one transaction, and nothing is written unless all of them are well formed; a mark that stands in
+//! the configuration file is not withdrawn, for the next start would publish it again.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+
+use super::exit::{Failure, Outcome};
+use super::{cluster, offline};
+use crate::config::Config;
+use crate::privacy::control::{ControlKey, ControlRecord, ControlValue, Table};
+use crate::privacy::mark::{self, EVERYWHERE, Mark, MarkKey, On, Protect};
+use crate::privacy::mask::Mask;
+use crate::privacy::settings::LEVEL_MAX;
+use crate::stream::control::{self, ControlTable};
+use crate::stream::error::Error;
+use crate::stream::log::Log;
+use crate::stream::topics::ensure_control;
+
+/// Marks attributes, parameters or fields as personal data, from now on and on the live stream.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: sivcar mark --config sivcar.toml --workspace acme --on attribute --name email --mask email\n\
+                        Example: sivcar mark --config sivcar.toml --from marks.toml   ([[mark]] sections as in the configuration)"
+)]
+pub struct MarkArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Views show the value where their clearance is at least this; the highest where left out
+    #[arg(long, value_name = "0-9999", value_parser = clap::value_parser!(u16).range(0..=i64::from(LEVEL_MAX)))]
+    level: Option<u16>,
+    /// What protected topics do: encrypt (the default), mask, drop or none
+    #[arg(long, value_name = "WORD", value_parser = word::<Protect>)]
+    protect: Option<Protect>,
+    /// How views show it: word, full (the default), empty, last4, email, token or drop
+    #[arg(long, value_name = "WORD", value_parser = word::<Mask>)]
+    mask: Option<Mask>,
+    /// Values of one domain can be compared with each other; the name's keys where left out
+    #[arg(long, value_name = "NAME")]
+    domain: Option<String>,
+    /// Views keep keys and lengths below the marked value
+    #[arg(long)]
+    shape: bool,
+    /// Who makes the mark
+    #[arg(long, value_name = "WHO")]
+    by: Option<String>,
+}
+
+/// Withdraws marks: later records pass in clear. A mark that stands in the configuration file must be removed there first.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: sivcar unmark --config sivcar.toml --workspace acme --on attribute --name email")]
+pub struct UnmarkArgs {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Lists the marks that hold.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: sivcar marks --config sivcar.toml --workspace acme --json")]
+pub struct MarksArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Only those of this workspace, and those that hold everywhere
+    #[arg(long, value_name = "NAME")]
+    workspace: Option<String>,
+    /// A JSON array, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// What names marks: one by arguments, or many by a file.
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// The workspace, or '*' for every one
+    #[arg(long, value_name = "NAME", required_unless_present = "from")]
+    workspace: Option<String>,
+    /// Where the name begins: attribute, parameter or field (from the root)
+    #[arg(long, value_name = "WORD", value_parser = word::<On>, required_unless_present = "from")]
+    on: Option<On>,
+    /// The path, as addresses.zipcode
+    #[arg(long, value_name = "PATH", required_unless_present = "from")]
+    name: Option<String>,
+    /// The event it holds for; every event where left out
+    #[arg(long, value_name = "NAME")]
+    event: Option<String>,
+    /// A TOML file of [[mark]] sections, all written in one transaction
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["workspace", "on", "name", "event"])]
+    from: Option<PathBuf>,
+}
+
+/// A file of marks: the configuration's sections, and who made them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MarkFile {
+    mark: Vec<Section>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Section {
+    workspace: String,
+    on: On,
+    name: String,
+    event: Option<String>,
+    level: Option<u16>,
+    #[serde(default)]
+    protect: Protect,
+    mask: Option<Mask>,
+    domain: Option<String>,
+    #[serde(default)]
+    shape: bool,
+    by: Option<String>,
+}
+
+/// Runs `mark`.
+pub fn mark(args: &MarkArgs, output: &mut dyn Write) -> Result<Outcome, Failure> {
+    let config = offline::config(&args.which.config)?;
+    let made = Mark {
+        level: args.level.unwrap_or(LEVEL_MAX),
+        protect: args.protect.unwrap_or_default(),
+        mask: args.mask,
+        domain: args.domain.clone(),
+        shape: args.shape,
+        by: args.by.clone(),
+        ..Mark::default()
+    };
+    let wishes = args.which.wishes(&config, &made)?;
+    let log = cluster::connect(&config)?;
+    ensure_control(&log, &config.settings.group, config.topics.create)?;
+    let (written, version) = write(&log, &config.settings.group, &wishes)?;
+    let same = wishes.len() - written;
+    tell(output, &format!("{written} marked, {same} held already; policy version {version}\n"))
+}
+
+/// Runs `unmark`.
+pub fn unmark(args: &UnmarkArgs, output: &mut dyn Write) -> Result<Outcome, Failure> {
+    let config = offline::config(&args.which.config)?;
+    let keys: Vec<MarkKey> = args.which.wishes(&config, &Mark::default())?.into_iter().map(|(key, _)| key).collect();
+    refuse_configured(&config, &args.which, &keys)?;
+    let log = cluster::connect(&config)?;
+    let version = withdraw(&log, &config.settings.group, &keys)?;
+    tell(output, &format!("{} withdrawn; policy version {version}\n", keys.len()))
+}
+
+/// Runs `marks`.
+pub fn marks(args: &MarksArgs, output: &mut dyn Write) -> Result<Outcome, Failure> {
+    let config = offline::config(&args.config)?;
+    let control = read(&cluster::connect(&config)?, &config.settings.group)?;
+    let of = |key: &MarkKey| {
+        args.workspace.as_ref().is_none_or(|workspace| key.workspace == *workspace || key.workspace == EVERYWHERE)
+    };
+    let shown: Vec<(&MarkKey, &Mark)> = control.table().marks.iter().filter(|(key, _)| of(key)).collect();
+    tell(output, &if args.json { as_json(&shown) } else { as_table(&shown) })
+}
+
+/// Writes those of `wishes` that do not hold yet; gives how many, and the policy version then.
+fn write<L: Log>(log: &L, group: &str, wishes: &[(MarkKey, Mark)]) -> Result<(usize, u64), Failure> {
+    let mut written = 0;
+    let control = control::amend(log, group, |table| {
+        let records: Vec<ControlRecord> = wishes.iter().filter_map(|(key, mark)| revised(table, key, mark)).collect();
+        // asked again once all is written, it has nothing to give
+        written = written.max(records.len());
+        Ok(records)
+    })?;
+    Ok((written, control.table().version))
+}
+
+fn revised(table: &Table, key: &MarkKey, wish: &Mark) -> Option<ControlRecord> {
+    let mark = table.revise(key, wish)?;
+    Some(ControlRecord { key: ControlKey::Mark(key.clone()), value: Some(ControlValue::Mark(mark)) })
+}
+
+/// Withdraws the marks `keys`, which must all hold; gives the policy version then.
+fn withdraw<L: Log>(log: &L, group: &str, keys: &[MarkKey]) -> Result<u64, Failure> {
+    let held = read(log, group)?;
+    if let Some(key) = keys.iter().find(|key| !held.table().marks.contains_key(key)) {
+        return Err(Failure::usage(format!("no such mark: {}; see sivcar marks", describe(key))));
+    }
+    let control = control::amend(log, group, |table| {
+        let held = keys.iter().filter(|key| table.marks.contains_key(key));
+        Ok(held.map(|key| ControlRecord { key: ControlKey::Mark(key.clone()), value: None }).collect())
+    })?;
+    Ok(control.table().version)
+}
+
+/// The control topic, read to its end.
+fn read<L: Log>(log: &L, group: &str) -> Result<ControlTable<L>, Error> {
+    ensure_control(log, group, false)?;
+    let mut control = ControlTable::open(log, group)?;
+    control.read_to_end()?;
+    Ok(control)
+}
+
+/// The next start would publish them again.
+fn refuse_configured(config: &Config, which: &Which, keys: &[MarkKey]) -> Result<(), Failure> {
+    let stands = |key: &&MarkKey| config.wished.iter().any(|record| record.key == ControlKey::Mark((*key).clone()));
+    match keys.iter().find(stands) {
+        Some(key) => Err(Failure::usage(format!(
+            "{} stands in {}, which would publish it again; remove it there first",
+            describe(key),
+            which.config.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
+impl Which {
+    /// The marks that are named, each well formed: the one `made` by arguments, or the file's.
+    fn wishes(&self, config: &Config, made: &Mark) -> Result<Vec<(MarkKey, Mark)>, Failure> {
+        let at = Some(now());
+        let wishes = match (&self.from, &self.workspace, self.on, &self.name) {
+            (Some(file), ..) => from_file(file)?,
+            (None, Some(workspace), Some(on), Some(name)) => {
+                let (workspace, name, event) = (workspace.clone(), name.clone(), self.event.clone());
+                vec![(MarkKey { workspace, on, name, event }, made.clone())]
+            }
+            _ => return Err(Failure::usage("name a mark by --workspace, --on and --name, or give --from FILE")),
+        };
+        for (key, mark) in &wishes {
+            mark::check(key, mark).map_err(|what| Failure::usage(format!("{}: {what}", describe(key))))?;
+            let configured = &config.settings.workspaces;
+            let known = configured.is_empty() || key.workspace == EVERYWHERE || configured.contains(&key.workspace);
+            if !known {
+                return Err(Failure::usage(format!("{}: no such workspace in the configuration", describe(key))));
+            }
+        }
+        Ok(wishes.into_iter().map(|(key, mark)| (key, Mark { at: at.clone(), ..mark })).collect())
+    }
+}
+
+fn from_file(file: &PathBuf) -> Result<Vec<(MarkKey, Mark)>, Failure> {
+    let name = file.display();
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::usage(format!("{name}: cannot be read: {}", error.kind())))?;
+    let parsed: MarkFile = toml::from_str(&text).map_err(|error| {
+        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+        Failure::usage(format!("{name}:{line}: {}", error.message()))
+    })?;
+    let wish = |section: Section| {
+        let Section { workspace, on, name, event, level, protect, mask, domain, shape, by } = section;
+        let level = level.unwrap_or(LEVEL_MAX);
+        let mark = Mark { level, protect, mask, domain, shape, by, since: None, at: None };
+        (MarkKey { workspace, on, name, event }, mark)
+    };
+    Ok(parsed.mark.into_iter().map(wish).collect())
+}
+
+/// A word of the wire's form, as an argument.
+fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_value(Value::String(text.to_owned())).map_err(|error| error.to_string())
+}
+
+/// The time in UTC, as RFC 3339 writes it.
+fn now() -> String {
+    let mut text = String::new();
+    // a String takes all that is written
+    let _ = SystemTime.format_time(&mut Writer::new(&mut text));
+    text
+}
+
+fn describe(key: &MarkKey) -> String {
+    let event = key.event.as_ref().map(|event| format!(" of event {event:?}")).unwrap_or_default();
+    format!("mark {:?} on {}{event} in workspace {}", key.name, plain(&key.on), key.workspace)
+}
+
+/// A word as the wire writes it.
+fn plain(word: &impl serde::Serialize) -> String {
+    match serde_json::to_value(word) {
+        Ok(Value::String(text)) => text,
+        _ => String::new(),
+    }
+}
+
+fn as_json(marks: &[(&MarkKey, &Mark)]) -> String {
+    let each = marks.iter().map(|(key, mark)| {
+        let mut object = json!({ "workspace": key.workspace, "on": key.on, "name": key.name, "event": key.event });
+        if let (Value::Object(object), Ok(Value::Object(mark))) = (&mut object, serde_json::to_value(mark)) {
+            object.extend(mark);
+        }
+        object
+    });
+    format!("{:#}\n", Value::Array(each.collect()))
+}
+
+fn as_table(marks: &[(&MarkKey, &Mark)]) -> String {
+    let head = ["WORKSPACE", "ON", "NAME", "EVENT", "LEVEL", "PROTECT", "MASK", "DOMAIN", "SINCE", "BY"];
+    let mut rows = vec![head.map(str::to_owned)];
+    let dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    rows.extend(marks.iter().map(|(key, mark)| {
+        [
+            key.workspace.clone(),
+            plain(&key.on),
+            key.name.clone(),
+            dash(key.event.clone()),
+            mark.level.to_string(),
+            plain(&mark.protect),
+            dash(mark.mask.map(|mask| plain(&mask))),
+            dash(mark.domain.clone()),
+            dash(mark.since.map(|since| since.to_string())),
+            dash(mark.by.clone()),
+        ]
+    }));
+    let widths: Vec<usize> =
+        (0..head.len()).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+    let line = |row: &[String; 10]| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
+fn tell(output: &mut dyn Write, text: &str) -> Result<Outcome, Failure> {
+    output.write_all(text.as_bytes()).map_err(|error| Failure::writing(&error))?;
+    Ok(Outcome::Done)
+}
+
+#[cfg(test)]
+mod tests;
