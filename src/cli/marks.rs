@@ -20,9 +20,8 @@ use crate::privacy::mark::{self, EVERYWHERE, Mark, MarkKey, On, Protect};
 use crate::privacy::mask::Mask;
 use crate::privacy::settings::LEVEL_MAX;
 use crate::stream::control::{self, ControlTable};
-use crate::stream::error::Error;
 use crate::stream::log::Log;
-use crate::stream::topics::ensure_control;
+use crate::stream::topics::{control_topic, ensure_control};
 
 /// Marks attributes, parameters or fields as personal data, from now on and on the live stream.
 #[derive(Debug, clap::Args)]
@@ -195,8 +194,13 @@ fn withdraw<L: Log>(log: &L, group: &str, keys: &[MarkKey]) -> Result<u64, Failu
 }
 
 /// The control topic, read to its end.
-fn read<L: Log>(log: &L, group: &str) -> Result<ControlTable<L>, Error> {
-    ensure_control(log, group, false)?;
+fn read<L: Log>(log: &L, group: &str) -> Result<ControlTable<L>, Failure> {
+    let topic = control_topic(group);
+    if log.topic(&topic)?.is_none() {
+        return Err(Failure::usage(format!(
+            "control topic {topic} does not exist; it comes with the first start or mark"
+        )));
+    }
     let mut control = ControlTable::open(log, group)?;
     control.read_to_end()?;
     Ok(control)

@@ -3,3 +3,4 @@
 mod adapter;
 mod broker;
 mod broker_works;
+mod commands;

@@ -1,6 +1,5 @@
 use super::*;
 use crate::memory::MemoryLog;
-use crate::stream::topics::control_topic;
 
 fn log() -> MemoryLog {
     let log = MemoryLog::new("g");
@@ -45,7 +44,7 @@ fn only_marks_that_hold_are_withdrawn_and_all_or_none() {
 #[test]
 fn a_control_topic_that_is_not_there_is_told() {
     let error = read(&MemoryLog::new("g"), "g").map(|_| ()).expect_err("it was not created");
-    assert!(error.to_string().starts_with(&format!("topic {} does not exist", control_topic("g"))), "{error}");
+    assert_eq!(error, Failure::usage("control topic g.control does not exist; it comes with the first start or mark"));
 }
 
 #[test]
