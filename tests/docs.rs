@@ -1,0 +1,63 @@
+//! The examples on the pages are true: what README shows is what the program prints.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+const README: &str = include_str!("../README.md");
+
+/// The one fenced block whose info string is `info`.
+fn block(info: &str) -> &'static str {
+    let fence = format!("\n```{info}\n");
+    let (_, rest) = README.split_once(&fence).unwrap_or_else(|| panic!("README has a block {info:?}"));
+    let (text, after) = rest.split_once("```\n").expect("a block ends");
+    assert!(!after.contains(&fence), "README has one block {info:?}");
+    text
+}
+
+/// What the program prints for `arguments` and `input` in a folder with README's configuration.
+fn printed(arguments: &[&str], input: &str) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("sivcar.toml"), block("toml")).expect("written");
+    let keyset = folder.path().join("keyset.json");
+    fs::write(&keyset, include_str!("golden/keyset.json")).expect("written");
+    fs::set_permissions(&keyset, fs::Permissions::from_mode(0o600)).expect("ours");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_sivcar"))
+        .args(arguments)
+        .current_dir(folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("it reads");
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{arguments:?} fails");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn before_and_after_are_what_the_program_prints() {
+    let protect = ["protect", "--config", "sivcar.toml", "--source", "raw.events"];
+    assert_eq!(printed(&protect, block("json raw")), block("json protected"));
+    let view = [&protect[..], &["--view", "debug"]].concat();
+    assert_eq!(printed(&view, block("json raw")), block("json debug"));
+}
+
+#[test]
+fn the_searched_token_is_the_one_in_the_protected_record() {
+    let (_, rest) = README.split_once("echo '").expect("README searches");
+    let (value, rest) = rest.split_once("' | sivcar ").expect("by a pipe");
+    let (command, _) = rest.split_once('`').expect("in a code span");
+    let tokens: Vec<String> =
+        serde_json::from_str(&printed(&command.split(' ').collect::<Vec<_>>(), value)).expect("an array");
+    assert!(tokens.iter().any(|token| block("json protected").contains(token)), "the token is not there");
+}
+
+#[test]
+fn every_page_that_is_linked_is_there() {
+    for (_, rest) in README.match_indices("](").map(|(at, _)| README.split_at(at + 2)) {
+        let target = rest.split(')').next().expect("a link ends");
+        assert!(target.starts_with("https://") || fs::exists(target).expect("readable"), "{target} is not there");
+    }
+}
