@@ -4,3 +4,5 @@ mod adapter;
 mod broker;
 mod broker_works;
 mod commands;
+mod program;
+mod segment;
