@@ -1,7 +1,7 @@
 //! `sivcar mark`, `unmark` and `marks`: writes, withdraws and lists the marks of the control topic.
 //!
 //! Always holds: many marks are one transaction, and nothing is written unless all of them are well formed; a mark that stands in
-//! the configuration file is not withdrawn, for the next start would publish it again.
+//! the configuration file is neither withdrawn nor altered, for the next start would undo it.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -135,6 +135,7 @@ pub fn mark(args: &MarkArgs, output: &mut dyn Write) -> Result<Outcome, Failure>
         ..Mark::default()
     };
     let wishes = args.which.wishes(&config, &made)?;
+    refuse_configured(&config, &args.which, wishes.iter().map(|(key, mark)| (key, Some(mark))))?;
     let log = cluster::connect(&config)?;
     ensure_control(&log, &config.settings.group, config.topics.create)?;
     let (written, version) = write(&log, &config.settings.group, &wishes)?;
@@ -146,7 +147,7 @@ pub fn mark(args: &MarkArgs, output: &mut dyn Write) -> Result<Outcome, Failure>
 pub fn unmark(args: &UnmarkArgs, output: &mut dyn Write) -> Result<Outcome, Failure> {
     let config = offline::config(&args.which.config)?;
     let keys: Vec<MarkKey> = args.which.wishes(&config, &Mark::default())?.into_iter().map(|(key, _)| key).collect();
-    refuse_configured(&config, &args.which, &keys)?;
+    refuse_configured(&config, &args.which, keys.iter().map(|key| (key, None)))?;
     let log = cluster::connect(&config)?;
     let version = withdraw(&log, &config.settings.group, &keys)?;
     tell(output, &format!("{} withdrawn; policy version {version}\n", keys.len()))
@@ -206,17 +207,24 @@ fn read<L: Log>(log: &L, group: &str) -> Result<ControlTable<L>, Failure> {
     Ok(control)
 }
 
-/// The next start would publish them again.
-fn refuse_configured(config: &Config, which: &Which, keys: &[MarkKey]) -> Result<(), Failure> {
-    let stands = |key: &&MarkKey| config.wished.iter().any(|record| record.key == ControlKey::Mark((*key).clone()));
-    match keys.iter().find(stands) {
-        Some(key) => Err(Failure::usage(format!(
-            "{} stands in {}, which would publish it again; remove it there first",
-            describe(key),
-            which.config.display()
-        ))),
-        None => Ok(()),
+/// Refuses wishes that the next start would undo, for the configuration file says otherwise: `None` wishes a mark away.
+fn refuse_configured<'a>(
+    config: &Config,
+    which: &Which,
+    wishes: impl IntoIterator<Item = (&'a MarkKey, Option<&'a Mark>)>,
+) -> Result<(), Failure> {
+    for (key, wish) in wishes {
+        let named = ControlKey::Mark(key.clone());
+        let stands = config.wished.iter().find(|record| record.key == named).map(|record| &record.value);
+        let Some(Some(ControlValue::Mark(stands))) = stands else { continue };
+        if wish.is_none_or(|wish| !wish.asks_the_same(stands)) {
+            let (what, file) = (describe(key), which.config.display());
+            return Err(Failure::usage(format!(
+                "{what} stands in {file}, and the next start would publish it; edit it there first"
+            )));
+        }
     }
+    Ok(())
 }
 
 impl Which {

@@ -130,3 +130,62 @@ fn a_keyset_may_come_from_a_variable_or_a_command() {
         .stdout("")
         .stderr("sivcar: keyset in environment variable NOT_SET: the variable is not set; set it, or use a file\n");
 }
+
+#[test]
+fn marks_are_refused_before_a_broker_is_asked() {
+    let bench = Bench::new();
+    let which = "--config sivcar.toml --workspace * --on attribute --name email";
+    let stands = "mark \"email\" on attribute in workspace * stands in sivcar.toml, and the next start would publish it; edit it there first";
+    bench.refused(&format!("unmark {which}"), stands);
+    bench.refused(&format!("mark {which} --level 7"), stands);
+    bench.refused(
+        "mark --config sivcar.toml --workspace acme --on attribute --name $.email",
+        "mark \"$.email\" on attribute in workspace acme: name \"$.email\" begins at the root; use on = \"field\" or leave out '$.'",
+    );
+    bench.refused(
+        "mark --config sivcar.toml --workspace acme --on atribute --name email",
+        "invalid value 'atribute' for '--on <WORD>': unknown variant `atribute`, expected one of `attribute`, `parameter`, `field`; see --help",
+    );
+    bench.refused(
+        "mark --config sivcar.toml --workspace acme --on attribute --name email --level 10000",
+        "invalid value '10000' for '--level <0-9999>': 10000 is not in 0..=9999; see --help",
+    );
+    bench.write("marks.toml", "[[mark]]\nworkspace = \"acme\"\non = \"attribute\"\n");
+    bench.refused("mark --config sivcar.toml --from marks.toml", "marks.toml:1: missing field `name`");
+    bench.refused(
+        "marks --config sivcar.toml",
+        "[kafka]: bootstrap.servers is missing: name at least one broker as host:port",
+    );
+}
+
+#[test]
+fn dead_letters_are_named_before_a_broker_is_asked() {
+    let bench = Bench::new();
+    bench.refused(
+        "dead-letters list --config sivcar.toml --topic raw",
+        "--topic raw: no such source in the configuration; name a raw topic",
+    );
+    bench.refused(
+        "dead-letters open --config sivcar.toml --topic raw.events",
+        "dead-letters open: name one record by --partition and --offset",
+    );
+    bench.refused(
+        "dead-letters replay --config sivcar.toml --topic raw.events",
+        "dead-letters replay: name one record by --partition and --offset, or give --limit (at most 5000)",
+    );
+}
+
+#[test]
+fn run_tells_what_it_cannot_start_without() {
+    let bench = Bench::new();
+    let (code, output, errors) = bench.run("run --config sivcar.toml", "");
+    let line = "sivcar: [kafka]: bootstrap.servers is missing: name at least one broker as host:port\n";
+    assert_eq!((code, output.as_str(), errors.as_str()), (2, "", line));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("is bound");
+    let head = format!("[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:9\"\n[http]\nlisten = \"{address}\"\n");
+    bench.write("taken.toml", &(head + crate::bench::CONFIG));
+    let (code, _, errors) = bench.run("run --config taken.toml", "");
+    let line = format!("sivcar: http cannot listen on {address}: address in use; set [http] listen to another address");
+    assert_eq!((code, errors.lines().last()), (2, Some(line.as_str())), "{errors}");
+}

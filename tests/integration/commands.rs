@@ -61,10 +61,10 @@ fn a_day_of_an_operator() {
         "",
     );
     bench.expect(
-        "unmark --config sivcar.toml --workspace * --on attribute --name email",
-        2,
+        "unmark --config sivcar.toml --workspace acme --on parameter --name code",
+        0,
+        "1 withdrawn; policy version 6\n",
         "",
-        "sivcar: mark \"email\" on attribute in workspace * stands in sivcar.toml, which would publish it again; remove it there first\n",
     );
 
     // what is rejected is listed, opened and replayed
