@@ -1,8 +1,17 @@
 //! Scenarios on a real Apache Kafka.
 
+#[path = "../common/canary.rs"]
+mod canary;
+#[path = "../common/checker.rs"]
+mod checker;
+
 mod adapter;
 mod broker;
 mod broker_works;
 mod commands;
+#[allow(dead_code)] // scenarios use different parts
+mod dump;
 mod program;
 mod segment;
+#[allow(dead_code)] // scenarios use different parts
+mod sidecar;

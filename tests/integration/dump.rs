@@ -1,0 +1,135 @@
+//! Every record of every topic of a cluster, read by plain consumers that share no code with the adapter.
+//!
+//! A dump is taken when no transaction is open any more, so that both kinds of readers get to the end. Kafka's own topics are in
+//! it too, as `read_uncommitted` clients see them: nobody may find a value there either.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use sivcar::record::{Header, Partition, Record};
+use sivcar::stream::log::Fetched;
+
+use crate::checker::{Dump, Topics};
+use crate::sidecar::eventually;
+
+/// How long one request or poll may take.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// Reads all topics of the cluster, once every transaction has ended.
+pub fn dump(bootstrap: &str) -> Dump {
+    let (committed, uncommitted) = (reader(bootstrap, "read_committed"), reader(bootstrap, "read_uncommitted"));
+    let partitions = partitions(&uncommitted);
+    eventually("the end of every transaction", || {
+        let ended = |partition: &&Partition| {
+            let ends = [&committed, &uncommitted].map(|client| watermarks(client, partition).1);
+            ends[0] == ends[1]
+        };
+        partitions.iter().filter(|partition| !partition.topic.starts_with("__")).all(|each| ended(&each)).then_some(())
+    });
+    let ours: BTreeSet<Partition> =
+        partitions.iter().filter(|partition| !partition.topic.starts_with("__")).cloned().collect();
+    Dump { committed: read(&committed, &ours), uncommitted: read(&uncommitted, &partitions) }
+}
+
+/// The records of one topic that committed readers see, as far as it goes now.
+pub fn topic(bootstrap: &str, topic: &str) -> Vec<Fetched> {
+    let client = reader(bootstrap, "read_committed");
+    let ours = partitions(&client).into_iter().filter(|partition| &*partition.topic == topic).collect();
+    read(&client, &ours).remove(topic).unwrap_or_default()
+}
+
+/// How many records and markers stand in the topic: the sum of its high watermarks. 0 where there is no such topic.
+pub fn length(bootstrap: &str, topic: &str) -> i64 {
+    let client = reader(bootstrap, "read_uncommitted");
+    let ours = partitions(&client).into_iter().filter(|partition| &*partition.topic == topic);
+    ours.map(|partition| watermarks(&client, &partition).1).sum()
+}
+
+/// Whether `group` has committed everything that stands in `topics`.
+pub fn caught_up(bootstrap: &str, group: &str, topics: &[&str]) -> bool {
+    let client = client(bootstrap, group, "read_uncommitted");
+    let ours = partitions(&client).into_iter().filter(|partition| topics.contains(&&*partition.topic));
+    let ours: Vec<Partition> = ours.collect();
+    let mut list = TopicPartitionList::new();
+    for partition in &ours {
+        list.add_partition(&partition.topic, partition.number);
+    }
+    let Ok(committed) = client.committed_offsets(list, WAIT) else { return false };
+    !ours.is_empty()
+        && ours.iter().all(|partition| {
+            let committed = committed.find_partition(&partition.topic, partition.number);
+            let end = watermarks(&client, partition).1;
+            committed.is_some_and(|committed| committed.offset() == Offset::Offset(end))
+        })
+}
+
+fn reader(bootstrap: &str, isolation: &str) -> BaseConsumer {
+    client(bootstrap, "dump", isolation)
+}
+
+fn client(bootstrap: &str, group: &str, isolation: &str) -> BaseConsumer {
+    ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .set("group.id", group)
+        .set("isolation.level", isolation)
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "true")
+        .set("fetch.wait.max.ms", "10")
+        .set("fetch.queue.backoff.ms", "10")
+        .create()
+        .expect("a consumer can be made")
+}
+
+fn partitions(client: &BaseConsumer) -> BTreeSet<Partition> {
+    let metadata = eventually("the cluster's topics", || client.fetch_metadata(None, WAIT).ok());
+    let of = |topic: &rdkafka::metadata::MetadataTopic| -> Vec<Partition> {
+        topic.partitions().iter().map(|partition| Partition::new(topic.name(), partition.id())).collect()
+    };
+    metadata.topics().iter().flat_map(of).collect()
+}
+
+/// The first offset and the end, as this client sees them.
+fn watermarks(client: &BaseConsumer, partition: &Partition) -> (i64, i64) {
+    eventually("the ends of a partition", || client.fetch_watermarks(&partition.topic, partition.number, WAIT).ok())
+}
+
+fn read(client: &BaseConsumer, partitions: &BTreeSet<Partition>) -> Topics {
+    let names: BTreeSet<&str> = partitions.iter().map(|partition| &*partition.topic).collect();
+    names.into_iter().map(|name| (name.to_owned(), read_topic(client, name, partitions))).collect()
+}
+
+fn read_topic(client: &BaseConsumer, name: &str, partitions: &BTreeSet<Partition>) -> Vec<Fetched> {
+    let mut list = TopicPartitionList::new();
+    for partition in partitions.iter().filter(|partition| &*partition.topic == name) {
+        list.add_partition_offset(name, partition.number, Offset::Beginning).expect("an offset");
+    }
+    client.assign(&list).expect("can be assigned");
+    let (mut ended, mut records) = (BTreeSet::new(), Vec::new());
+    while ended.len() < list.count() {
+        match client.poll(WAIT) {
+            Some(Ok(message)) => records.push(fetched(&message)),
+            Some(Err(KafkaError::PartitionEOF(number))) => _ = ended.insert(number),
+            Some(Err(error)) => panic!("reading {name}: {error}"),
+            None => panic!("{name} does not end"),
+        }
+    }
+    client.unassign().expect("can be taken back");
+    records
+}
+
+fn fetched(message: &BorrowedMessage<'_>) -> Fetched {
+    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+    let headers = headers.map(|header| Header { name: header.key.to_owned(), value: header.value.map(<[u8]>::to_vec) });
+    let record = Record {
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers: headers.collect(),
+        timestamp: message.timestamp().to_millis(),
+    };
+    Fetched { partition: Partition::new(message.topic(), message.partition()), offset: message.offset(), record }
+}
