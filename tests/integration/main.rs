@@ -11,6 +11,7 @@ mod broker_works;
 mod commands;
 #[allow(dead_code)] // scenarios use different parts
 mod dump;
+mod kills;
 mod program;
 mod segment;
 #[allow(dead_code)] // scenarios use different parts
