@@ -61,3 +61,10 @@ fn every_page_that_is_linked_is_there() {
         assert!(target.starts_with("https://") || fs::exists(target).expect("readable"), "{target} is not there");
     }
 }
+
+#[test]
+fn every_metric_is_documented() {
+    let page = include_str!("../docs/operations.md");
+    let documentation = sivcar::telemetry::Metrics::documentation();
+    assert!(page.contains(&documentation), "docs/operations.md must hold this table:\n{documentation}");
+}
