@@ -164,6 +164,8 @@ impl Settings {
         let mut config = self.reading();
         // the end of a topic shows even where it is a transaction's marker
         config.set("enable.partition.eof", "true");
+        // a broker answers one request of a connection after the other: asking for the end would wait behind a long poll
+        config.set("fetch.wait.max.ms", "50");
         config
     }
 
