@@ -4,6 +4,8 @@
 mod bench;
 #[path = "cli/broker_free.rs"]
 mod broker_free;
+#[path = "cli/demo.rs"]
+mod demo;
 #[path = "cli/errors.rs"]
 mod errors;
 #[path = "cli/keys.rs"]

@@ -7,6 +7,7 @@
 mod check;
 mod cluster;
 mod dead_letters;
+mod demo;
 pub mod exit;
 mod filter;
 mod keys;
@@ -50,6 +51,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Args),
+    Demo(demo::Args),
     Protect(protect::Args),
     Token(token::Args),
     Reveal(reveal::Args),
@@ -101,6 +103,7 @@ fn dispatch(command: &Command, streams: Streams) -> Result<Outcome, Failure> {
     let Streams { input, output, errors } = streams;
     let outcome = match command {
         Command::Run(args) => run::run(args),
+        Command::Demo(args) => demo::run(args, &mut *output),
         Command::Protect(args) => protect::run(args, Streams { input, output: &mut *output, errors }),
         Command::Token(args) => token::run(args, Streams { input, output: &mut *output, errors }),
         Command::Reveal(args) => reveal::run(args, Streams { input, output: &mut *output, errors }),

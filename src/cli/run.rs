@@ -17,6 +17,7 @@ use super::{cluster, offline, signals};
 use crate::http::{Health, Server};
 use crate::kafka::Kafka;
 use crate::stream::context::Context;
+use crate::stream::log::Log;
 use crate::stream::supervisor;
 use crate::telemetry::{self, LogFormat, Metrics};
 
@@ -67,7 +68,7 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
 }
 
 /// Why the process is not ready, until it is.
-fn ready(context: Option<&Arc<Context<Kafka>>>) -> Result<(), String> {
+pub(super) fn ready<L: Log>(context: Option<&Arc<Context<L>>>) -> Result<(), String> {
     let reason = match context {
         None => "the topics are not checked yet",
         Some(context) if context.ready.is_set() => return Ok(()),

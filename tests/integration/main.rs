@@ -9,6 +9,7 @@ mod adapter;
 mod broker;
 mod broker_works;
 mod commands;
+mod demo;
 #[allow(dead_code)] // scenarios use different parts
 mod dump;
 mod kills;

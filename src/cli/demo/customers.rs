@@ -72,11 +72,14 @@ impl Customers {
         let params = match action {
             "page.view" => json!({"uri": format!("/p/{}", self.chance.random_range(1..500))}),
             "form.submit" => json!({"form": "newsletter", "attributes": person.attributes()}),
-            "cart.add" => json!({"sku": self.chance.random_range(1000..9999), "by": CompanyName().fake_with_rng::<String, _>(&mut self.chance)}),
+            "cart.add" => {
+                json!({"sku": self.chance.random_range(1000..9999), "by": CompanyName().fake_with_rng::<String, _>(&mut self.chance)})
+            }
             _ => json!({"total": f64::from(self.chance.random_range(100..99_999)) / 100.0, "items": [{"qty": 1}]}),
         };
         let client = json!({"id": person.id, "email": person.email, "phone": person.phone});
-        let document = json!({"workspace": "acme", "action": action, "no": self.deeds, "client": client, "params": params});
+        let document =
+            json!({"workspace": "acme", "action": action, "no": self.deeds, "client": client, "params": params});
         record(person.id, &document)
     }
 }

@@ -8,30 +8,29 @@ mod customers;
 mod recount;
 mod show;
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::exit::{Failure, Outcome};
-use super::{cluster, run, signals};
-use crate::config::{Config, Surroundings};
-use crate::kafka::Kafka;
+use super::{cluster, offline, run, signals};
+use crate::config::Config;
 use crate::http::{Health, Server};
-use crate::keys;
+use crate::kafka::Kafka;
+use crate::keys::{self, Keys};
 use crate::memory::MemoryLog;
 use crate::privacy::control::{ControlKey, ControlRecord, ControlValue, Table};
-use crate::privacy::keyset::{Keyring, Keyset};
+use crate::privacy::keyset::Keyset;
 use crate::privacy::mark::{Mark, MarkKey, On};
 use crate::privacy::mask::Mask;
 use crate::record::Record;
-use crate::stream::context::Context;
+use crate::stream::context::{Context, Stop};
 use crate::stream::control;
-use crate::stream::log::{Fetched, Log, Outgoing, Producer};
+use crate::stream::log::{Fault, Fetched, Log, Outgoing, Producer};
 use crate::stream::supervisor;
-use crate::telemetry::Metrics;
+use crate::telemetry::{self, LogFormat, Metrics};
 use customers::Customers;
 use recount::Topics;
 use show::Forms;
@@ -61,32 +60,50 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const BROKEN: &str = r#"{"workspace":"acme","action":"page.view","client":{"id":"#;
 
 /// Shows the sidecar at work.
-pub fn show(args: &Args, output: &mut dyn Write) -> Result<Outcome, Failure> {
+pub fn run(args: &Args, output: &mut dyn Write) -> Result<Outcome, Failure> {
     let keyset = keys::generate()?;
-    let drawn = keyset.primary();
+    let (group, bootstrap) = match &args.kafka {
+        None => ("sivcar-demo".to_owned(), "memory:0"),
+        Some(bootstrap) => (format!("sivcar-demo-{}", keyset.primary()), bootstrap.as_str()),
+    };
+    let folder = Folder::new(keyset.primary())?;
+    keys::create(&folder.0.join("keyset.json"), &keyset)?;
+    let listen = if args.once { "127.0.0.1:0" } else { LISTEN };
+    let text = CONFIG.replace("GROUP", &group).replace("BOOTSTRAP", bootstrap).replace("LISTEN", listen);
+    let file = folder.0.join("sivcar.toml");
+    std::fs::write(&file, text).map_err(|error| Failure::failed(format!("demo: {}: {error}", file.display())))?;
+    let config = offline::config(&file)?;
+    let keys = offline::keys(&config)?;
+    telemetry::start_logs(LogFormat::default(), Some("error"))?;
+    telemetry::hide_panics();
     match &args.kafka {
-        None => {
-            let config = config("sivcar-demo", "memory:0", args.once)?;
-            tour(MemoryLog::new("sivcar-demo"), &config, keyset, args.once, output)
-        }
-        Some(bootstrap) => {
-            let config = config(&format!("sivcar-demo-{drawn}"), bootstrap, args.once)?;
-            let log = Kafka::new(cluster::settings(&config)?)?;
-            tour(log, &config, keyset, args.once, output)
-        }
+        None => tour(MemoryLog::new(&group), &config, keys, args.once, output),
+        Some(_) => tour(Kafka::new(cluster::settings(&config)?)?, &config, keys, args.once, output),
     }
 }
 
-fn config(group: &str, bootstrap: &str, once: bool) -> Result<Config, Failure> {
-    let listen = if once { "127.0.0.1:0" } else { LISTEN };
-    let text = CONFIG.replace("GROUP", group).replace("BOOTSTRAP", bootstrap).replace("LISTEN", listen);
-    let around =
-        Surroundings { name: "demo.toml", folder: Path::new("."), environment: &|_| None, host: "demo" };
-    Ok(Config::parse(&text, &around)?)
+/// Where the demo's configuration and keyset stand, as those of any sidecar; gone with the demo.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(drawn: u32) -> Result<Self, Failure> {
+        let path = std::env::temp_dir().join(format!("sivcar-demo-{drawn}"));
+        let failed = |error| Failure::failed(format!("demo: {}: {error}", path.display()));
+        std::fs::create_dir(&path).map_err(failed)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // what stays behind is an invented keyset that sealed invented people
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// The demo over one log.
 struct Demo<'a, L: Log> {
+    context: &'a Context<L>,
     log: &'a L,
     group: &'a str,
     feeder: L::Producer,
@@ -95,34 +112,30 @@ struct Demo<'a, L: Log> {
     fed: usize,
 }
 
-fn tour<L: Log>(
-    log: L,
-    config: &Config,
-    keyset: Keyset,
-    once: bool,
-    output: &mut dyn Write,
-) -> Result<Outcome, Failure> {
+fn tour<L: Log>(log: L, config: &Config, keys: Keys, once: bool, output: &mut dyn Write) -> Result<Outcome, Failure> {
     let group = &config.settings.group;
     for source in &config.settings.sources {
         log.create_topic(&source.topic, PARTITIONS, &[])?;
     }
-    let keyset = Arc::new(keyset);
-    let keyring = Arc::new(Keyring::new(Some(Arc::clone(&keyset)), BTreeMap::new()));
+    let keyring = keys.ring();
+    let keyset = keyring.default_keyset().cloned().ok_or_else(|| Failure::failed("demo: there is no keyset"))?;
     let metrics = Arc::new(Metrics::new(config.settings.sources.iter().map(|source| source.topic.as_str())));
     let context = supervisor::prepare(log, cluster::plan(config), keyring, metrics.clone())?;
     let asked = Arc::clone(&context);
-    let server = Server::start(config.listen, Health::new(move || run::ready(Some(&asked)), metrics))?;
+    let server = Server::start(config.listen, Health::new(move || run::ready(Some(&asked)), metrics.clone()))?;
     let mut feeder = context.log.producer(&format!("{group}.feeder"))?;
     feeder.init()?;
     let customers = Customers::new(CUSTOMERS, SEED);
-    let mut demo = Demo { log: &context.log, group, feeder, customers, output, fed: 0 };
+    let mut demo = Demo { context: &context, log: &context.log, group, feeder, customers, output, fed: 0 };
     std::thread::scope(|scope| {
+        let signals = signals::listen(Arc::clone(&context), keys, metrics)?;
         let stream = scope.spawn(|| supervisor::run(&context));
         let mut told = demo.tell(server.address(), &keyset);
         if told.is_ok() && !once {
-            told = demo.go_on(&context);
+            told = demo.go_on(&context.stop);
         }
         context.stop.set();
+        signals.stop();
         match stream.join() {
             Ok(ended) => ended?,
             Err(_) => return Err(Failure::failed("demo: a thread of the stream panicked")),
@@ -146,6 +159,9 @@ impl<L: Log> Demo<'_, L> {
         self.show_some("form.submit", "Attributes inside parameters are found too")?;
 
         let since = self.mark_phone()?;
+        self.wait_for("the new mark to be in force", || {
+            Ok(self.context.current.snapshot().is_some_and(|snapshot| snapshot.version() >= since))
+        })?;
         self.say(&format!("Marked live: attribute phone, from policy version {since} on"))?;
         self.feed_events(EVENTS)?;
         self.wait_for_outputs()?;
@@ -162,14 +178,12 @@ impl<L: Log> Demo<'_, L> {
     }
 
     /// Feeds an event now and then until someone stops it.
-    fn go_on(&mut self, context: &Arc<Context<L>>) -> Result<Outcome, Failure> {
+    fn go_on(&mut self, stop: &Stop) -> Result<Outcome, Failure> {
         self.say("Going on with five events a second; end with Ctrl-C")?;
-        let signals = signals::listen(Arc::clone(context), None)?;
-        while !context.stop.is_set() {
+        while !stop.is_set() {
             self.feed_events(1)?;
             std::thread::sleep(Duration::from_millis(200));
         }
-        signals.stop();
         Ok(Outcome::Done)
     }
 
@@ -198,14 +212,21 @@ impl<L: Log> Demo<'_, L> {
 
     /// Waits until every event fed so far is in the protected topic or among the dead letters, and every profile.
     fn wait_for_outputs(&self) -> Result<(), Failure> {
-        let until = Instant::now() + PATIENCE;
         let count = |topic: &str| recount::read_all(self.log, &format!("{}.{topic}", self.group)).map(|all| all.len());
         let people = self.customers.people().len();
-        while count("protected.events")? + count("dead-letters")? < self.fed || count("protected.profiles")? < people {
-            if Instant::now() > until {
-                return Err(Failure::failed(format!("demo: outputs did not come within {} s", PATIENCE.as_secs())));
+        self.wait_for("outputs", || {
+            let events = count("protected.events")? + count("dead-letters")?;
+            Ok(events >= self.fed && count("protected.profiles")? >= people)
+        })
+    }
+
+    fn wait_for(&self, what: &str, mut come: impl FnMut() -> Result<bool, Fault>) -> Result<(), Failure> {
+        let until = Instant::now() + PATIENCE;
+        while !come()? {
+            if Instant::now() > until || self.context.stop.is_set() {
+                return Err(Failure::failed(format!("demo: {what} did not come within {} s", PATIENCE.as_secs())));
             }
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(20));
         }
         Ok(())
     }
@@ -214,7 +235,10 @@ impl<L: Log> Demo<'_, L> {
     fn show_some(&mut self, action: &str, text: &str) -> Result<(), Failure> {
         let read = |topic: &str| recount::read_all(self.log, &format!("{}.{topic}", self.group));
         let all = [read("raw.events")?, read("protected.events")?, read("debug.events")?];
-        let newest = all[0].iter().map(|fetched| recount::document(&fetched.record)).filter(|document| document["action"] == action);
+        let newest = all[0]
+            .iter()
+            .map(|fetched| recount::document(&fetched.record))
+            .filter(|document| document["action"] == action);
         let Some(raw) = newest.max_by_key(|document| document["no"].as_u64()) else { return Ok(()) };
         let same = |records: &[Fetched]| {
             let mut documents = records.iter().map(|fetched| recount::document(&fetched.record));
@@ -231,7 +255,10 @@ impl<L: Log> Demo<'_, L> {
         let mark = Mark { level: 300, mask: Some(Mask::Last4), by: Some("demo".to_owned()), ..Mark::default() };
         let table = control::amend(self.log, self.group, |table: &Table| {
             let revised = table.revise(&key, &mark).map(ControlValue::Mark);
-            Ok(revised.map(|value| ControlRecord { key: ControlKey::Mark(key.clone()), value: Some(value) }).into_iter().collect())
+            Ok(revised
+                .map(|value| ControlRecord { key: ControlKey::Mark(key.clone()), value: Some(value) })
+                .into_iter()
+                .collect())
         })?;
         Ok(table.table().marks.get(&key).and_then(|mark| mark.since).unwrap_or_default())
     }

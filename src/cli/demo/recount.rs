@@ -75,7 +75,9 @@ impl Topics {
         let (events, out, seen, dead) = (self.raw.len(), self.protected.len(), self.debug.len(), self.dead.len());
         Finding {
             promise: "one output per input, and one dead letter per broken record",
-            counted: format!("{events} events → {out} protected, {seen} masked, {dead} dead; {raw} profiles → {protected}, {debug}"),
+            counted: format!(
+                "{events} events → {out} protected, {seen} masked, {dead} dead; {raw} profiles → {protected}, {debug}"
+            ),
             holds: dead == broken && out + dead == events && seen == out && [protected, debug] == [raw, raw],
         }
     }
@@ -99,7 +101,13 @@ impl Topics {
     }
 
     fn nothing_in_clear(&self, customers: &Customers, phone_since: u64) -> Finding {
-        let written = self.protected.iter().chain(&self.debug).chain(&self.dead).chain(&self.profiles[1]).chain(&self.profiles[2]);
+        let written = self
+            .protected
+            .iter()
+            .chain(&self.debug)
+            .chain(&self.dead)
+            .chain(&self.profiles[1])
+            .chain(&self.profiles[2]);
         let (mut looked, mut found) = (0_u64, 0_u64);
         let people = customers.people();
         for fetched in written {
@@ -107,8 +115,9 @@ impl Topics {
             let phones = policy(&fetched.record) >= phone_since;
             for person in people {
                 looked += 1;
-                let clear = [&person.email, &person.street, &person.name].iter().any(|value| text.contains(value.as_str()))
-                    || (phones && text.contains(&person.phone));
+                let clear =
+                    [&person.email, &person.street, &person.name].iter().any(|value| text.contains(value.as_str()))
+                        || (phones && text.contains(&person.phone));
                 found += u64::from(clear);
             }
         }
@@ -121,7 +130,8 @@ impl Topics {
 
     fn ids_masked(&self) -> Finding {
         let masked = self.debug.iter().filter(|fetched| document(&fetched.record)["client"]["id"] == "***").count();
-        let raw_keys = self.debug.iter().filter(|fetched| !fetched.record.key.as_deref().unwrap_or_default().starts_with(b"siv:"));
+        let raw_keys =
+            self.debug.iter().filter(|fetched| !fetched.record.key.as_deref().unwrap_or_default().starts_with(b"siv:"));
         let raw_keys = raw_keys.count();
         Finding {
             promise: "people see no ids and no raw keys",
@@ -154,13 +164,20 @@ impl Topics {
     }
 
     fn marked_live(&self, phone_since: u64) -> Finding {
-        let sealed = |fetched: &&Fetched| document(&fetched.record)["client"]["phone"].as_str().is_some_and(|phone| phone.starts_with("siv:"));
+        let sealed = |fetched: &&Fetched| {
+            document(&fetched.record)["client"]["phone"].as_str().is_some_and(|phone| phone.starts_with("siv:"))
+        };
         let (after, before): (Vec<_>, Vec<_>) =
             self.protected.iter().partition(|fetched| policy(&fetched.record) >= phone_since);
-        let (after_sealed, before_sealed) = (after.iter().copied().filter(sealed).count(), before.iter().copied().filter(sealed).count());
+        let (after_sealed, before_sealed) =
+            (after.iter().copied().filter(sealed).count(), before.iter().copied().filter(sealed).count());
         Finding {
             promise: "a mark made live holds from its policy version on",
-            counted: format!("{before_sealed} of {} sealed before, {after_sealed} of {} after", before.len(), after.len()),
+            counted: format!(
+                "{before_sealed} of {} sealed before, {after_sealed} of {} after",
+                before.len(),
+                after.len()
+            ),
             holds: before_sealed == 0 && !before.is_empty() && after_sealed == after.len() && !after.is_empty(),
         }
     }

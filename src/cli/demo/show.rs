@@ -27,10 +27,11 @@ pub fn heading(out: &mut dyn Write, text: &str) -> io::Result<()> {
 
 /// One record in its three forms: a line per field, the changed ones in colour.
 pub fn forms(out: &mut dyn Write, forms: &Forms) -> io::Result<()> {
-    let title = |text: &'static str| format!("{text:<width$}", width = SHOWN_CHARS);
-    writeln!(out, "  {:<22} {} {} {}", "", title("raw topic"), title("protected topic (systems)"), "debug topic (people)")?;
+    let [raw, protected] = ["raw topic", "protected topic (systems)"].map(|text| format!("{text:<SHOWN_CHARS$}"));
     let mut rows = Vec::new();
     leaves(&forms.raw, "", &mut rows);
+    let widest = rows.iter().map(|(path, _)| path.chars().count()).max().unwrap_or(0);
+    writeln!(out, "  {:<widest$} {raw} {protected} debug topic (people)", "")?;
     for (path, pointer) in rows {
         let cell = |document: &Value| {
             document.pointer(&pointer).map_or_else(|| covering(document, &pointer), ToString::to_string)
@@ -39,12 +40,12 @@ pub fn forms(out: &mut dyn Write, forms: &Forms) -> io::Result<()> {
         let (protected, masked) = (cell(&forms.protected), cell(&forms.masked));
         let tint = |text: &str, style: Style| {
             let plain = text == raw;
-            let text = format!("{:<width$}", shorten(text), width = SHOWN_CHARS);
+            let text = format!("{:<SHOWN_CHARS$}", shorten(text));
             if plain { text } else { text.if_supports_color(Stream::Stdout, |text| text.style(style)).to_string() }
         };
-        let raw_cell = format!("{:<width$}", shorten(&raw), width = SHOWN_CHARS);
+        let raw_cell = format!("{:<SHOWN_CHARS$}", shorten(&raw));
         let (green, yellow) = (Style::new().green(), Style::new().yellow());
-        writeln!(out, "  {path:<22} {raw_cell} {} {}", tint(&protected, green), tint(&masked, yellow).trim_end())?;
+        writeln!(out, "  {path:<widest$} {raw_cell} {} {}", tint(&protected, green), tint(&masked, yellow).trim_end())?;
     }
     writeln!(out)
 }
