@@ -198,13 +198,18 @@ impl<L: Log> Worker<L> {
         if let Ok(bounds) = self.consumer.bounds(&partition) {
             let records = (bounds.high - task.position).max(0);
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            let age = task.timestamp.and_then(|at| u64::try_from(at).ok()).filter(|_| records > 0);
+            // the oldest unread record came after the last one read, and after the topic was last seen read to its end
+            let last = task.timestamp.and_then(|at| u64::try_from(at).ok()).map(Duration::from_millis);
+            let since = last.max(task.caught_up).filter(|_| records > 0);
             self.context.tell(&Happening::Lag {
                 partition: &partition,
                 records,
                 unstable: (bounds.high - bounds.stable).max(0),
-                age: age.map(|at| now.saturating_sub(Duration::from_millis(at))),
+                age: since.map(|since| now.saturating_sub(since)),
             });
+            if let (0, Some(task)) = (records, self.tasks.get_mut(&partition)) {
+                task.caught_up = Some(now);
+            }
         }
         self.lag_told = Some((Instant::now(), partition));
     }

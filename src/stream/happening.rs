@@ -88,7 +88,7 @@ pub enum Happening<'a> {
         records: i64,
         /// High watermark minus last stable offset: a transaction that hangs upstream.
         unstable: i64,
-        /// The age of the last processed record where any is unread.
+        /// The age of the oldest unread record, at most; `None` where nothing is unread or known.
         age: Option<Duration>,
     },
 }

@@ -1,6 +1,6 @@
 //! A task: one source partition in a worker's hands.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::error::Error;
 use super::log::Committed;
@@ -50,6 +50,8 @@ pub(super) struct Task {
     pub paused: bool,
     /// The timestamp of the last processed record, milliseconds since the epoch.
     pub timestamp: Option<i64>,
+    /// When it was last seen to have nothing unread, since the epoch.
+    pub caught_up: Option<Duration>,
 }
 
 impl Task {
@@ -93,6 +95,7 @@ impl Task {
             told: None,
             paused: false,
             timestamp: None,
+            caught_up: None,
         })
     }
 

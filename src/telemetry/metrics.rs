@@ -115,7 +115,7 @@ metrics! {
     task_stops: IntCounterVec "sivcar_task_stops_total" ["source", "reason"] "Tasks stopped until a person has looked, by reason";
     lag_records: IntGaugeVec "sivcar_lag_records" ["source", "partition"] "High watermark minus the own next offset";
     lag_unstable: IntGaugeVec "sivcar_lag_unstable_records" ["source", "partition"] "High watermark minus last stable offset: a transaction that hangs upstream";
-    lag_age: GaugeVec "sivcar_lag_age_seconds" ["source", "partition"] "Age of the oldest unread record, as its time stamp tells; 0 where none is unread";
+    lag_age: GaugeVec "sivcar_lag_age_seconds" ["source", "partition"] "Age of the oldest unread record, at most: since the last one read, or since nothing was unread; 0 where none is";
 }
 
 impl Metrics {
