@@ -358,7 +358,7 @@ fn applying<'a>(workspace: &str, table: &'a Table) -> Result<Vec<(&'a MarkKey, &
     }
     marks.sort_by_cached_key(|(key, mark, path)| {
         let general = (key.workspace == EVERYWHERE, key.event.is_none());
-        (general, path.wildcards(), Reverse(path.steps().len()), mark.since, (*key).clone())
+        (general, path.wildcards(), Reverse(path.steps().len()), mark.since, key.name.clone(), (*key).clone())
     });
     Ok(marks)
 }
