@@ -190,7 +190,8 @@ pub fn loose_form(plaintext: &[u8]) -> Option<String> {
         Ok(text) => Some(fold::loose(text)),
         Err(_) => {
             let text = canonical::reveal(plaintext).ok()?;
-            (!text.starts_with(['{', '['])).then(|| fold::loose(text.trim_matches('"')))
+            let inside = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(&text);
+            (!text.starts_with(['{', '['])).then(|| fold::loose(inside))
         }
     }
 }
