@@ -1,0 +1,238 @@
+//! The rules as cases a privacy reviewer can read: `tests/golden/cases/*.toml`.
+//!
+//! A case says what it is about, a fragment of a configuration file, and records: their input and what each output holds, or the
+//! reason for which it is refused. In outputs `«email|"ann"»` is the token of that JSON value in that domain of the record's
+//! workspace, made here by the cipher alone: `«loose:email|"ann"»` its loose token, `«view:debug|"ann"»` its view token,
+//! `«email+32|"ann"»` padded to 32 bytes, `«beta/email|"ann"»` in another workspace than `acme`, `«s|="\ud800"»` a string that is
+//! sealed as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use sivcar::config::{Config, Surroundings};
+use sivcar::privacy::control::Table;
+use sivcar::privacy::keyset::{Entry, Keyring, Keyset};
+use sivcar::privacy::policy::Policy;
+use sivcar::privacy::protect::{Outputs, Protector};
+use sivcar::privacy::seal::{self, Associated, Sealer};
+use sivcar::record::{Header, Record};
+
+/// What stands before every case's fragment.
+const BASE: &str = "[keys]\nfile = 'keyset.json'\n[kafka]\n'bootstrap.servers' = '127.0.0.1:1'\n";
+/// The source of cases that have none of their own.
+const SOURCE: &str = "[[source]]\ntopic = 'raw'\nkind = 'event'\nprotected = 'protected'\ndead-letters = 'dead'\n";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Case {
+    /// The rule, in a sentence.
+    about: String,
+    #[serde(default)]
+    config: String,
+    /// A workspace whose own keyset is missing.
+    missing_keyset: Option<String>,
+    record: Vec<Wanted>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Wanted {
+    /// The source's topic.
+    #[serde(default = "raw")]
+    source: String,
+    /// The record's value; none: null.
+    input: Option<String>,
+    /// The record's value, where it is no text.
+    input_hex: Option<String>,
+    key: Option<String>,
+    #[serde(default)]
+    headers: Vec<(String, String)>,
+    /// What the protected topic gets.
+    protected: Option<String>,
+    protected_headers: Option<Vec<(String, String)>>,
+    /// What each view gets.
+    #[serde(default)]
+    views: BTreeMap<String, String>,
+    view_key: Option<String>,
+    view_headers: Option<Vec<(String, String)>>,
+    /// The reason for which it is refused.
+    rejected: Option<String>,
+}
+
+fn raw() -> String {
+    "raw".to_owned()
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+fn keyset() -> Keyset {
+    let json = std::fs::read(folder().join("keyset.json")).expect("the test keyset");
+    Keyset::parse(&json).expect("a keyset")
+}
+
+/// Puts tokens in the place of their placeholders.
+fn written(text: &str) -> String {
+    let mut sealer = Sealer::new(&keyset());
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('«') {
+        let (inside, after) = after.split_once('»').expect("a placeholder ends with »");
+        let (place, json) = inside.split_once('|').expect("a placeholder has a domain and a value");
+        out.push_str(before);
+        out.push_str(&placed(&mut sealer, place, json));
+        rest = after;
+    }
+    out + rest
+}
+
+fn placed(sealer: &mut Sealer, place: &str, json: &str) -> String {
+    let mut plaintext = match json.strip_prefix('=').unwrap_or(json) {
+        string if json.starts_with('"') => serde_json::from_str::<String>(string).expect("a JSON string").into_bytes(),
+        json => [b"\xff", format!("{json:15}").as_bytes()].concat(),
+    };
+    let (place, bucket) = place.split_once('+').unwrap_or((place, "0"));
+    let bucket: usize = bucket.parse().expect("a bucket's size");
+    if bucket > 0 {
+        plaintext.resize(plaintext.len().max(1).div_ceil(bucket) * bucket, 0xfe);
+    }
+    let (kind, name) = place.split_once(':').unwrap_or(("exact", place));
+    let (workspace, name) = name.split_once('/').unwrap_or(("acme", name));
+    let associated = match kind {
+        "exact" => Associated::Exact { workspace, domain: name },
+        "loose" => Associated::Loose { workspace, domain: name },
+        "view" => Associated::View { workspace, view: name },
+        other => panic!("{other} is no kind of token"),
+    };
+    let (mut data, mut sealed, mut token) = (Vec::new(), Vec::new(), Vec::new());
+    associated.write(&mut data);
+    sealer.seal(&data, &plaintext, &mut sealed);
+    seal::token(&sealed, &mut token);
+    String::from_utf8(token).expect("a token is ASCII")
+}
+
+fn config(fragment: &str) -> Config {
+    let source = if fragment.contains("[[source]]") { "" } else { SOURCE };
+    let text = format!("{BASE}{fragment}\n{source}");
+    let surroundings = Surroundings { name: "case", folder: &folder(), environment: &|_| None, host: "host" };
+    Config::parse(&text, &surroundings).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+fn protector(case: &Case, config: &Config) -> Protector {
+    let mut table = Table::default();
+    for (offset, record) in config.wished.iter().enumerate() {
+        let value = record.value.as_ref().map(|value| value.encode());
+        table.apply(offset as i64, &record.key.encode(), value.as_deref()).expect("a control record");
+    }
+    let policy = Policy::compile(&config.settings, &table).expect("a policy");
+    let missing = case.missing_keyset.iter().map(|workspace| (workspace.clone(), Entry::Missing));
+    Protector::new(Arc::new(policy), Arc::new(Keyring::new(Some(Arc::new(keyset())), missing.collect())))
+}
+
+fn record(wanted: &Wanted) -> Record {
+    let hex = |hex: &String| {
+        let digits = hex.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).expect("two hexadecimal digits"));
+        digits.collect::<Vec<u8>>()
+    };
+    let text = wanted.input.as_ref().map(|input| written(input).into_bytes());
+    let headers = wanted.headers.iter();
+    Record {
+        key: wanted.key.clone().map(String::into_bytes),
+        value: text.or(wanted.input_hex.as_ref().map(hex)),
+        headers: headers
+            .map(|(name, value)| Header { name: name.clone(), value: Some(value.clone().into_bytes()) })
+            .collect(),
+        timestamp: None,
+    }
+}
+
+/// Notes a difference, if there is one.
+fn compare(what: &str, expected: &str, found: &str, failures: &mut String) {
+    if expected != found {
+        let _ = writeln!(failures, "  {what}\n    expected {expected}\n    found    {found}");
+    }
+}
+
+fn shown(bytes: Option<&[u8]>) -> String {
+    bytes.map_or("null".to_owned(), |bytes| String::from_utf8_lossy(bytes).into_owned())
+}
+
+fn headers(record: &Record) -> String {
+    let pairs = record.headers.iter().map(|header| format!("{}={}", header.name, shown(header.value.as_deref())));
+    pairs.collect::<Vec<_>>().join(" ")
+}
+
+fn pairs(headers: &[(String, String)]) -> String {
+    headers.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+}
+
+fn run(config: &Config, protector: &mut Protector, wanted: &Wanted) -> String {
+    let mut failures = String::new();
+    let named = |source: &sivcar::privacy::settings::Source| source.topic == wanted.source;
+    let source = config.settings.sources.iter().position(named).expect("a source of the case");
+    let mut outputs = Outputs::default();
+    let outcome = protector.protect(source, &record(wanted), &mut outputs);
+    let reason = outcome.err().map_or("accepted", |rejection| rejection.reason.code());
+    compare("outcome", wanted.rejected.as_deref().unwrap_or("accepted"), reason, &mut failures);
+    if reason != "accepted" {
+        return failures;
+    }
+    if let Some(protected) = wanted.protected.as_deref().or(wanted.input.is_none().then_some("null")) {
+        compare("protected", &written(protected), &shown(outputs.protected.value.as_deref()), &mut failures);
+    }
+    compare("clear under a mark", "0", &outputs.tally.clear_under_mark.to_string(), &mut failures);
+    compare(
+        "key",
+        &shown(wanted.key.as_ref().map(String::as_bytes)),
+        &shown(outputs.protected.key.as_deref()),
+        &mut failures,
+    );
+    if let Some(expected) = &wanted.protected_headers {
+        compare("protected headers", &pairs(expected), &headers(&outputs.protected), &mut failures);
+    }
+    for (index, output) in &outputs.views {
+        let view = &config.settings.views[*index].name;
+        let expected = wanted.views.get(view).map(|expected| written(expected));
+        let expected = expected.or(wanted.input.is_none().then(|| "null".to_owned()));
+        let found = shown(output.value.as_deref());
+        compare(view, expected.as_deref().unwrap_or("(the case does not tell)"), &found, &mut failures);
+        if let Some(expected) = &wanted.view_key {
+            compare("view's key", &written(expected), &shown(output.key.as_deref()), &mut failures);
+        }
+        if let Some(expected) = &wanted.view_headers {
+            compare("view's headers", &pairs(expected), &headers(output), &mut failures);
+        }
+    }
+    failures
+}
+
+#[test]
+fn every_case_holds() {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder().join("cases"))
+        .expect("the folder of cases")
+        .map(|file| file.expect("a file").path())
+        .collect();
+    files.sort();
+    let (mut records, mut failures) = (0, String::new());
+    for file in &files {
+        let text = std::fs::read_to_string(file).expect("a case");
+        let case: Case = toml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let config = config(&case.config);
+        let mut protector = protector(&case, &config);
+        for (index, wanted) in case.record.iter().enumerate() {
+            let failed = run(&config, &mut protector, wanted);
+            if !failed.is_empty() {
+                let name = file.file_name().unwrap_or_default().to_string_lossy();
+                let _ = writeln!(failures, "{name}, record {}: {}\n{failed}", index + 1, case.about);
+            }
+        }
+        records += case.record.len();
+    }
+    println!("{} cases, {records} records", files.len());
+    assert!(failures.is_empty(), "\n{failures}");
+    assert!(files.len() >= 60, "a case went missing: {} are left", files.len());
+}
