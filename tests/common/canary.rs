@@ -205,6 +205,7 @@ fn digits(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
+#[cfg(test)]
 mod tests {
     use std::time::{Duration, Instant};
 

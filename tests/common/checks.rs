@@ -1,7 +1,12 @@
 //! What must hold for any input, as one predicate each: property tests and fuzz targets call the same.
 
+use sivcar::privacy::control::{ControlKey, Domain, Table};
+use sivcar::privacy::keyset::{Key, Keyset};
+use sivcar::privacy::mark::{self, Mark};
 use sivcar::privacy::path::Path;
 use sivcar::privacy::scan::{Document, Kind, Limits, Tape, scan, scan_value};
+use sivcar::privacy::seal::{parse_token, token};
+use sivcar::privacy::settings::Stage;
 
 use super::reference::{Item, Value, read, read_value};
 
@@ -50,4 +55,88 @@ pub fn path_round_trips(text: &str) {
     let again = Path::parse(&normal).expect("a normal form is a path");
     assert_eq!((again.steps(), again.rooted()), (path.steps(), path.rooted()));
     assert_eq!(again.to_string(), normal);
+}
+
+/// A text is refused as a token, or it is the one text of its bytes.
+pub fn token_has_one_text(text: &str) {
+    let Some(sealed) = parse_token(text) else { return };
+    let mut again = Vec::new();
+    token(&sealed, &mut again);
+    assert_eq!(again, text.as_bytes());
+}
+
+/// Bytes that are sealed have a token that gives them back.
+pub fn token_round_trips(sealed: &[u8]) {
+    let mut text = Vec::new();
+    token(sealed, &mut text);
+    let text = String::from_utf8(text).expect("a token is ASCII");
+    let parsed = parse_token(&text);
+    assert!(parsed.as_deref() == Some(sealed) || (parsed.is_none() && (sealed.len() < 21 || sealed[0] != 1)));
+}
+
+/// Bytes are refused by an error that shows nothing of a key, or are a keyset that is written as it was read.
+pub fn keyset_round_trips(bytes: &[u8]) {
+    match Keyset::parse(bytes) {
+        Ok(keyset) => {
+            let json = keyset.to_json();
+            let again = Keyset::parse(json.expose().as_bytes()).expect("what is written is read");
+            let keys =
+                |keyset: &Keyset| keyset.keys().iter().map(|key: &Key| (key.id(), key.status())).collect::<Vec<_>>();
+            assert_eq!((again.primary(), keys(&again)), (keyset.primary(), keys(&keyset)));
+            assert!(again.to_json().expose() == json.expose(), "a keyset changes as it is written");
+            assert!(!shows(&format!("{keyset:?}"), bytes), "a keyset prints its keys");
+        }
+        Err(error) => assert!(!shows(&format!("{error} {error:?}"), bytes), "an error shows what may be a key"),
+    }
+}
+
+/// Whether `text` holds a run of the alphabet of base64 that is long enough to be a key's, and stands in `bytes`.
+fn shows(text: &str, bytes: &[u8]) -> bool {
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    let mut runs = bytes.split(|byte| !is_base64(byte)).filter(|run| run.len() >= 16);
+    runs.any(|run| text.as_bytes().windows(run.len()).any(|window| window == run))
+}
+
+/// A control record is refused and changes nothing, or it is taken: under the one text of its key; a mark or stage that cannot be
+/// read as the strictest.
+pub fn control_is_taken_or_refused(offset: i64, key: &[u8], value: &[u8]) {
+    let mut table = Table::default();
+    let taken = table.apply(offset, key, Some(value));
+    let Some(key) = ControlKey::decode(key).inspect(|decoded| assert_eq!(decoded.encode(), key)) else {
+        assert!(taken.is_err());
+        return assert_eq!(table, Table::default());
+    };
+    let version = u64::try_from(offset).expect("an offset") + 1;
+    match key {
+        ControlKey::Mark(key) => {
+            let read = readable::<Mark>(value).filter(|mark| mark::check(&key, mark).is_ok());
+            let mut expected = read.unwrap_or_else(Mark::strictest);
+            expected.since = expected.since.or(Some(version));
+            assert_eq!(table.marks.get(&key), Some(&expected));
+        }
+        ControlKey::Domain { workspace, name } => match table.domains.get(&(workspace, name)) {
+            Some(domain) => assert!(domain.since.is_some() && readable::<Domain>(value).is_some()),
+            None => assert!(taken.is_err()),
+        },
+        ControlKey::Stage { workspace } => {
+            let stage = table.stages.get(&workspace).map(|record| record.stage);
+            assert!(stage == Some(Stage::Enforced) || String::from_utf8_lossy(value).contains("stage"));
+        }
+        ControlKey::Incarnation => assert_eq!(table.incarnation.is_none(), taken.is_err()),
+    }
+    assert_eq!(table.version, if taken.is_ok() { version } else { 0 });
+}
+
+/// A value as its own kind, if it is an object of known fields, each once.
+fn readable<T: serde::de::DeserializeOwned>(value: &[u8]) -> Option<T> {
+    let limits = Limits { depth: 100, ..Limits::default() };
+    let Value::Object(members) = read_value(value, &limits).ok()?.value else { return None };
+    let known: [&[u8]; 11] =
+        [b"at", b"by", b"domain", b"level", b"mask", b"protect", b"shape", b"since", b"loose", b"pad", b"whole"];
+    let names: Vec<&Vec<u8>> = members.iter().map(|(name, _)| name).collect();
+    let once = |name: &&Vec<u8>| names.iter().filter(|other| other == &name).count() == 1;
+    if !names.iter().all(|name| known.contains(&name.as_slice()) && once(name)) {
+        return None;
+    }
+    serde_json::from_slice(value).ok()
 }

@@ -3,4 +3,9 @@
 pub mod canary;
 pub mod checks;
 pub mod documents;
+pub mod expected;
+pub mod fixed;
+pub mod pipeline;
+pub mod reading;
 pub mod reference;
+pub mod worlds;

@@ -4,5 +4,8 @@
 mod common;
 
 mod canonical;
+mod control;
 mod path;
+mod protect;
 mod scan;
+mod seal;

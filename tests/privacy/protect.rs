@@ -1,0 +1,144 @@
+//! The pipeline against an oracle without automaton, tape or cursor, over hostile records and overlapping marks.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use sivcar::privacy::error::Reason;
+use sivcar::record::Record;
+
+use crate::common::documents::damaged;
+use crate::common::fixed::{self, keyring};
+use crate::common::pipeline::{Pipeline, text};
+use crate::common::worlds::{KEY_CANARY, Sample, World, world, world_and_samples};
+
+fn pipeline(world: &World) -> Pipeline {
+    Pipeline::new(world.settings.clone(), world.table.clone(), keyring())
+}
+
+fn one(sample: &[Sample]) -> &Sample {
+    &sample[0]
+}
+
+proptest! {
+    #[test]
+    fn every_byte_is_the_one_that_the_rules_give((world, samples) in world_and_samples(1)) {
+        pipeline(&world).writes_what_the_rules_say(&one(&samples).record);
+    }
+
+    #[test]
+    fn what_is_hidden_is_found_in_no_form((world, samples) in world_and_samples(1)) {
+        let Sample { record, canaries, .. } = one(&samples);
+        pipeline(&world).hides(record, canaries, KEY_CANARY);
+    }
+
+    #[test]
+    fn what_is_sealed_opens_and_all_else_is_as_it_was((world, samples) in world_and_samples(1)) {
+        pipeline(&world).reveals(&one(&samples).record);
+    }
+
+    #[test]
+    fn more_clearance_never_shows_less((world, samples) in world_and_samples(1)) {
+        let Sample { record, canaries, .. } = one(&samples);
+        for view in &world.settings.views {
+            pipeline(&world).shows_more_to_more_clearance(record, canaries, view);
+        }
+    }
+
+    #[test]
+    fn records_before_it_change_nothing((world, samples) in world_and_samples(3)) {
+        let records: Vec<Record> = samples.into_iter().map(|sample| sample.record).collect();
+        pipeline(&world).forgets(&records);
+    }
+
+    #[test]
+    fn what_was_written_is_read_again_as_the_same((world, samples) in world_and_samples(1)) {
+        pipeline(&world).again_is_the_same(&one(&samples).record);
+    }
+
+    #[test]
+    fn damaged_records_are_refused_for_the_first_reason(world in world(), value in damaged()) {
+        let record = Record { value: Some(value), ..Record::default() };
+        pipeline(&world).writes_what_the_rules_say(&record);
+        pipeline(&world).leaks_nothing(&record);
+    }
+
+    /// The fuzz target's predicate.
+    #[test]
+    fn nothing_marked_is_left_under_any_reading(index in 0..fixed::WORLDS, value in damaged()) {
+        let (settings, table) = fixed::world(index.into());
+        let pipeline = Pipeline::new(settings, table, keyring());
+        let record = Record { value: Some(value), ..Record::default() };
+        pipeline.writes_what_the_rules_say(&record);
+        pipeline.leaks_nothing(&record);
+        pipeline.reveals(&record);
+    }
+
+    /// A spelling of a name is that name: what the generator meant, not what the folding says.
+    #[test]
+    fn names_are_what_their_spellings_stand_for((world, samples) in world_and_samples(1)) {
+        let sample = one(&samples);
+        match pipeline(&world).reading(&sample.record) {
+            Ok(reading) => prop_assert_eq!(reading.names(), sample.names.clone()),
+            Err(reason) => prop_assert!(reason >= Reason::LayoutAmbiguous, "{:?}", reason),
+        }
+    }
+}
+
+/// A property over records that are all refused, or that no mark touches, would say nothing.
+#[test]
+fn the_generator_reaches_what_the_properties_are_about() {
+    let mut runner = TestRunner::deterministic();
+    let mut reached: BTreeMap<String, usize> = BTreeMap::new();
+    for _ in 0..4_000 {
+        let (world, samples) = world_and_samples(1).new_tree(&mut runner).expect("a value").current();
+        let pipeline = pipeline(&world);
+        let mut reach = |what: &str| *reached.entry(what.to_owned()).or_default() += 1;
+        match pipeline.agree(&one(&samples).record) {
+            None => reach(pipeline.protect(&one(&samples).record).expect_err("refused").code()),
+            Some((_, outputs)) => {
+                let (fields, text) =
+                    (outputs.tally.fields, String::from_utf8_lossy(text(&outputs.protected)).into_owned());
+                reach("accepted");
+                [
+                    ("sealed", fields.sealed > 0),
+                    ("many sealed", fields.sealed > 3),
+                    ("masked", fields.masked > 0),
+                    ("dropped", fields.dropped > 0),
+                    ("kept", fields.kept > 0),
+                    ("own removed", outputs.tally.own_removed > 0),
+                    ("loose", text.contains("\"_pii\":{\"loose\":{")),
+                    ("views", !outputs.views.is_empty()),
+                ]
+                .iter()
+                .for_each(|(what, holds)| {
+                    if *holds {
+                        reach(what)
+                    }
+                });
+            }
+        }
+    }
+    println!("{reached:#?}");
+    for (what, least) in [
+        ("accepted", 1_500),
+        ("sealed", 600),
+        ("many sealed", 50),
+        ("masked", 100),
+        ("dropped", 100),
+        ("kept", 100),
+        ("own removed", 20),
+        ("loose", 50),
+        ("views", 500),
+        ("layout_ambiguous", 20),
+        ("layout_mismatch", 20),
+        ("id_missing", 20),
+        ("workspace_invalid", 20),
+        ("workspace_unknown", 20),
+        ("keyset_missing", 20),
+        ("number_out_of_range", 10),
+    ] {
+        assert!(reached.get(what).is_some_and(|count| *count >= least), "{what}: {reached:#?}");
+    }
+}
