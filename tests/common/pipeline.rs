@@ -143,7 +143,7 @@ impl Pipeline {
                 _ => None,
             });
         });
-        for (key, _) in &self.table.marks {
+        for key in self.table.marks.keys() {
             elsewhere.extend_from_slice(format!("\"_pii\":{{\"loose\":{{\"{}\":[\"***\"", key.name).as_bytes());
         }
         marked.retain(|value| value.len() >= FEWEST_BYTES);

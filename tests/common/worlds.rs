@@ -385,11 +385,12 @@ fn put(members: &mut Vec<(&'static str, Draft)>, steps: &[Step], draft: Draft) {
     let known = ["userId", "anonymousId", "tenant", "payload", "no", "context", "x.y"];
     let name = NAMES.iter().chain(&LAYOUT_NAMES).chain(&known).find(|name| *name == text).expect("a name of a layout");
     match members.iter().position(|(key, _)| key == name) {
-        Some(at) if !rest.is_empty() => match &mut members[at].1 {
-            Draft::Object(inner) => put(inner, rest, draft),
-            // an array or null stands there: then nothing is put into it
-            _ => {}
-        },
+        // where an array or null stands, nothing is put into it
+        Some(at) if !rest.is_empty() => {
+            if let Draft::Object(inner) = &mut members[at].1 {
+                put(inner, rest, draft);
+            }
+        }
         _ if rest.is_empty() => members.push((name, draft)),
         _ => {
             let mut inner = Vec::new();
@@ -552,7 +553,7 @@ impl Writer {
                 .flat_map(|(index, c)| [(index == 1).then_some('\u{ad}'), Some(c)])
                 .flatten()
                 .collect(),
-            6 => name.chars().flat_map(|c| ['\u{feff}', c]).map(|c| wide(c)).collect(),
+            6 => name.chars().flat_map(|c| ['\u{feff}', c]).map(wide).collect(),
             _ => name.to_owned(),
         };
         self.names.push((name.to_lowercase(), spelled.clone()));
