@@ -36,11 +36,19 @@ pub fn dump(bootstrap: &str) -> Dump {
     Dump { committed: read(&committed, &ours), uncommitted: read(&uncommitted, &partitions) }
 }
 
-/// The records of one topic that committed readers see, as far as it goes now.
-pub fn topic(bootstrap: &str, topic: &str) -> Vec<Fetched> {
-    let client = reader(bootstrap, "read_committed");
-    let ours = partitions(&client).into_iter().filter(|partition| &*partition.topic == topic).collect();
-    read(&client, &ours).remove(topic).unwrap_or_default()
+/// The records of one topic that `read_committed` clients see, as far as it goes now.
+pub fn committed(bootstrap: &str, topic: &str) -> Vec<Fetched> {
+    read_now(&reader(bootstrap, "read_committed"), topic)
+}
+
+/// The records of one topic that `read_uncommitted` clients see, as far as it goes now.
+pub fn uncommitted(bootstrap: &str, topic: &str) -> Vec<Fetched> {
+    read_now(&reader(bootstrap, "read_uncommitted"), topic)
+}
+
+fn read_now(client: &BaseConsumer, topic: &str) -> Vec<Fetched> {
+    let ours = partitions(client).into_iter().filter(|partition| &*partition.topic == topic).collect();
+    read(client, &ours).remove(topic).unwrap_or_default()
 }
 
 /// How many records and markers stand in the topic: the sum of its high watermarks. 0 where there is no such topic.
@@ -66,6 +74,24 @@ pub fn caught_up(bootstrap: &str, group: &str, topics: &[&str]) -> bool {
             let end = watermarks(&client, partition).1;
             committed.is_some_and(|committed| committed.offset() == Offset::Offset(end))
         })
+}
+
+/// How many records and markers of the topic stand beyond the first open transaction.
+pub fn unstable(bootstrap: &str, topic: &str) -> i64 {
+    let (committed, uncommitted) = (reader(bootstrap, "read_committed"), reader(bootstrap, "read_uncommitted"));
+    let ours = partitions(&uncommitted).into_iter().filter(|partition| &*partition.topic == topic);
+    ours.map(|partition| watermarks(&uncommitted, &partition).1 - watermarks(&committed, &partition).1).sum()
+}
+
+/// Whether an open transaction holds offsets of `topic` that the group committed in it.
+pub fn pending(bootstrap: &str, group: &str, topic: &str) -> bool {
+    let client = client(bootstrap, group, "read_committed");
+    let mut list = TopicPartitionList::new();
+    for partition in partitions(&client).iter().filter(|partition| &*partition.topic == topic) {
+        list.add_partition(topic, partition.number);
+    }
+    // the broker is asked again and again until no answer is pending, or the time is over
+    client.committed_offsets(list, Duration::from_secs(1)).is_err()
 }
 
 fn reader(bootstrap: &str, isolation: &str) -> BaseConsumer {

@@ -6,11 +6,12 @@ mod canary;
 mod checker;
 
 mod adapter;
+mod between_steps;
 mod broker;
 mod broker_works;
 mod commands;
 mod demo;
-#[allow(dead_code)] // scenarios use different parts
+mod doomed;
 mod dump;
 mod kills;
 mod program;

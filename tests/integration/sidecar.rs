@@ -62,17 +62,20 @@ pub struct Site {
 
 impl Site {
     /// A new broker, and a folder with a keyset. `common` is the configuration from `[[source]]` on; `head` what stands before any
-    /// table. Members are noticed to be gone after a second and a half.
+    /// table. Members are noticed to be gone after a second and a half, transactions time out after five seconds unless `common` has a
+    /// `[kafka.producer]`.
     pub fn new(head: &str, common: &str) -> Site {
         Site::on(Broker::start(), head, common)
     }
 
     /// The same on a broker that runs already.
     pub fn on(broker: Broker, head: &str, common: &str) -> Site {
+        let producer = "[kafka.producer]\n\"transaction.timeout.ms\" = \"5000\"\n";
+        let producer = if common.contains("[kafka.producer]") { "" } else { producer };
         let common = format!(
             "group = \"g\"\n{head}\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\
-             \"session.timeout.ms\" = \"1500\"\n\"heartbeat.interval.ms\" = \"300\"\n\
-             \"transaction.timeout.ms\" = \"5000\"\n\
+             consumer = {{ \"session.timeout.ms\" = \"1500\", \"heartbeat.interval.ms\" = \"300\" }}\n\
+             {producer}\
              [http]\nlisten = \"127.0.0.1:0\"\n[keys]\nfile = \"keyset.json\"\n{common}",
             broker.bootstrap
         );
@@ -286,7 +289,19 @@ impl Sidecar {
     /// `kill -9`.
     pub fn kill(mut self) {
         self.child.kill().expect("it runs");
-        assert_eq!(self.child.wait().expect("it is ours").signal(), Some(9), "{}", self.text());
+        self.killed();
+    }
+
+    /// Waits until `kill -9` has ended it, whoever sent that.
+    pub fn killed(self) {
+        let (status, log) = self.end();
+        assert_eq!(status.signal(), Some(9), "{log}");
+    }
+
+    /// Waits until it has noticed that others have its partitions.
+    pub fn lost(&self) {
+        let closed = |line: &Value| line["message"] == "task closed" && line["lost"] == true;
+        eventually("it loses its tasks", || self.lines().iter().any(closed).then_some(()));
     }
 
     /// SIGTERM, and a clean end.

@@ -1,0 +1,206 @@
+//! A process that is killed, or stands still, at a chosen step of a transaction: the production worker over the production adapter,
+//! between them a log that sends the process a signal.
+//!
+//! The process is this test binary itself, asked for one test alone, which calls [`runs`] first. So nothing of it is in the
+//! product.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::process::{Signal, getpid, kill_process};
+use serde_json::json;
+use sivcar::config::Config;
+use sivcar::kafka::{Consumer, Kafka, Membership, Producer, Reader, Settings, Wish};
+use sivcar::keys::Keys;
+use sivcar::record::Partition;
+use sivcar::stream::context::Plan;
+use sivcar::stream::error::EXIT_BROKER;
+use sivcar::stream::happening::Nobody;
+use sivcar::stream::log::{Fault, Log, Outgoing, TopicFacts};
+use sivcar::stream::supervisor;
+use sivcar::stream::topics::Route;
+use sivcar::telemetry::{LogFormat, start_logs};
+
+use crate::sidecar::{Sidecar, Site};
+
+/// Tells a child what to do: configuration, step and end.
+const VARIABLE: &str = "SIVCAR_DOOMED";
+
+/// The message of a child's last line.
+pub const ENDED: &str = "the doomed process ends";
+
+/// The transaction that is not survived; the first ones are.
+const TRANSACTION: u32 = 3;
+
+/// After which step of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// All is written and acknowledged.
+    Drained,
+    /// The offsets belong to the transaction.
+    OffsetsSent,
+    /// The broker has committed, and the process does not know.
+    Committed,
+}
+
+/// What happens to the process then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Killed,
+    StandsStill,
+}
+
+/// Starts the instance doomed, by the test named `test`.
+pub fn start(site: &Site, instance: &str, step: Step, end: End, test: &str) -> Sidecar {
+    let file = site.configure(instance);
+    let mut command = Command::new(std::env::current_exe().expect("it runs"));
+    command.args(["--exact", test, "--nocapture"]).current_dir(file.parent().expect("a folder"));
+    command.env(VARIABLE, format!("{instance}.toml {step:?} {end:?}")).env_remove("RUST_LOG");
+    site.spawn(instance, command)
+}
+
+/// Runs the doomed process where this is one; `false` in a test.
+pub fn runs() -> bool {
+    let Ok(text) = std::env::var(VARIABLE) else { return false };
+    let words: Vec<&str> = text.split(' ').collect();
+    let step = [Step::Drained, Step::OffsetsSent, Step::Committed];
+    let step = step.into_iter().find(|step| format!("{step:?}") == words[1]).expect("a step");
+    let signal = if words[2] == "Killed" { Signal::KILL } else { Signal::STOP };
+    let config = Config::load(words[0].as_ref()).expect("a configuration");
+    let keys = Keys::load(Some(config.keys.clone()), config.workspace_keys.clone()).expect("keysets");
+    start_logs(LogFormat::Json, None).expect("the only log");
+    let (settings, plan) = as_run_does(&config);
+    let kafka = Kafka::new(settings).expect("clients can be made");
+    let log = Doomed { kafka, doom: Arc::new(Doom { step, signal, transactions: AtomicU32::new(0) }) };
+    let result =
+        supervisor::prepare(log, plan, keys.ring(), Arc::new(Nobody)).and_then(|context| supervisor::run(&context));
+    let code = result.as_ref().err().map(|error| error.exit_code());
+    assert_ne!(code, Some(EXIT_BROKER), "{result:?}");
+    println!("\n{}", json!({"message": ENDED, "code": code}));
+    true
+}
+
+/// What `sivcar run` makes of its configuration.
+fn as_run_does(config: &Config) -> (Settings, Plan) {
+    let settings = Settings::new(Wish {
+        group: config.settings.group.clone(),
+        instance: Some(config.instance.clone()),
+        replication_factor: config.topics.replication_factor.into(),
+        common: config.kafka.common.clone(),
+        consumer: config.kafka.consumer.clone(),
+        producer: config.kafka.producer.clone(),
+    });
+    let plan = Plan {
+        settings: Arc::new(config.settings.clone()),
+        wished: config.wished.clone(),
+        instance: config.instance.clone(),
+        workers: config.workers,
+        routes: Route::all(&config.settings),
+        create: config.topics.create,
+        max_staleness: config.max_staleness,
+        limits: config.transaction,
+    };
+    (settings.expect("sound"), plan)
+}
+
+struct Doom {
+    step: Step,
+    signal: Signal,
+    /// Transactions with records in them that came so far.
+    transactions: AtomicU32,
+}
+
+struct Doomed {
+    kafka: Kafka,
+    doom: Arc<Doom>,
+}
+
+struct DoomedProducer {
+    producer: Producer,
+    /// Records in the transaction; those of the control topic's writer do not count.
+    records: u32,
+    doom: Option<Arc<Doom>>,
+}
+
+impl DoomedProducer {
+    /// The process does not come past this, or only when it is told to go on.
+    fn at(&self, step: Step) {
+        let Some(doom) = self.doom.as_ref().filter(|doom| doom.step == step && self.records > 0) else { return };
+        if doom.transactions.fetch_add(1, Ordering::SeqCst) + 1 == TRANSACTION {
+            kill_process(getpid(), doom.signal).expect("it is this process");
+        }
+    }
+}
+
+impl Log for Doomed {
+    type Membership = Membership;
+    type Consumer = Consumer;
+    type Producer = DoomedProducer;
+    type Reader = Reader;
+
+    fn consumer(&self, worker: usize, topics: &[Arc<str>]) -> Result<Consumer, Fault> {
+        self.kafka.consumer(worker, topics)
+    }
+
+    fn producer(&self, transactional_id: &str) -> Result<DoomedProducer, Fault> {
+        let doom = (!transactional_id.ends_with(".control")).then(|| self.doom.clone());
+        Ok(DoomedProducer { producer: self.kafka.producer(transactional_id)?, records: 0, doom })
+    }
+
+    fn reader(&self, topic: &str) -> Result<Reader, Fault> {
+        self.kafka.reader(topic)
+    }
+
+    fn message_max_bytes(&self) -> usize {
+        self.kafka.message_max_bytes()
+    }
+
+    fn topic(&self, topic: &str) -> Result<Option<TopicFacts>, Fault> {
+        self.kafka.topic(topic)
+    }
+
+    fn create_topic(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<(), Fault> {
+        self.kafka.create_topic(topic, partitions, settings)
+    }
+}
+
+impl sivcar::stream::log::Producer for DoomedProducer {
+    type Membership = Membership;
+
+    fn init(&mut self) -> Result<(), Fault> {
+        self.producer.init()
+    }
+
+    fn begin(&mut self) -> Result<(), Fault> {
+        self.records = 0;
+        self.producer.begin()
+    }
+
+    fn produce(&mut self, outgoing: Outgoing) -> Result<(), Fault> {
+        self.records += 1;
+        self.producer.produce(outgoing)
+    }
+
+    fn drain(&mut self) -> Result<(), Fault> {
+        self.producer.drain()?;
+        self.at(Step::Drained);
+        Ok(())
+    }
+
+    fn send_offsets(&mut self, offsets: &[(Partition, i64, String)], member: &Membership) -> Result<(), Fault> {
+        self.producer.send_offsets(offsets, member)?;
+        self.at(Step::OffsetsSent);
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), Fault> {
+        self.producer.commit()?;
+        self.at(Step::Committed);
+        Ok(())
+    }
+
+    fn abort(&mut self) -> Result<(), Fault> {
+        self.producer.abort()
+    }
+}
