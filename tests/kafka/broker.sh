@@ -1,0 +1,104 @@
+# shellcheck shell=bash
+# A real Apache Kafka on this machine: sourced by ../../dev, in whose folder it works and whose say, die, has and need_java it uses.
+# Each broker has a folder of its own with its settings, data, log and pid, so several may run at once.
+
+# jars: Kafka's class path, as a folder that is whole if it is there; prints it. Runs may overlap.
+jars() {
+  local jars
+  jars="$PWD/target/kafka/jars-$(cksum <tests/kafka/pom.xml | cut -d' ' -f1)"
+  if [ ! -d "$jars" ]; then
+    say "fetching Apache Kafka (100 MB, once)"
+    mvn -B -q -f tests/kafka/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$jars.$$" >&2
+    mv "$jars.$$" "$jars" 2>/dev/null || rm -rf "$jars.$$"
+  fi
+  printf '%s\n' "$jars"
+}
+
+# running DIR: is DIR's broker alive? Neither a zombie nor a stranger under a reused id has its name in the command line.
+running() {
+  local pid line
+  pid=$(cat "$1/pid" 2>/dev/null) || return 1
+  line=$({ tr '\0' ' ' <"/proc/$pid/cmdline" || ps -o command= -p "$pid"; } 2>/dev/null) || return 1
+  case "$line" in *" $1/broker.properties"*) true ;; *) false ;; esac
+}
+
+# A port nobody listens on, below those that systems give to clients: a restarted broker finds its own still free.
+free_port() {
+  local port
+  while port=$((20000 + RANDOM % 12000)); (: >"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
+  printf '%s\n' "$port"
+}
+
+# launch DIR JARS: starts DIR's broker and waits until it serves
+launch() {
+  local deadline=$((SECONDS + 120)) pid
+  # The first compiler alone and the serial collector: a broker that lives for seconds starts in half the time.
+  : >"$1/log"
+  nohup java -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dlog4j2.level=INFO -cp "$2/*" \
+    kafka.Kafka "$1/broker.properties" >>"$1/log" 2>&1 </dev/null &
+  pid=$!
+  printf '%s\n' "$pid" >"$1/pid"
+  until grep -q 'Kafka Server started' "$1/log"; do
+    kill -0 "$pid" 2>/dev/null && [ "$SECONDS" -lt "$deadline" ] || return 1
+    sleep 0.1
+  done
+}
+
+# format DIR JARS PORT: a new broker's settings and empty storage
+format() {
+  local port=${3:-$(free_port)}
+  rm -rf "$1/data"
+  sed -e "s|@broker@|$port|" -e "s|@controller@|$(free_port)|" -e "s|@data@|$1/data|" \
+    tests/kafka/broker.properties >"$1/broker.properties"
+  java -XX:TieredStopAtLevel=1 -cp "$2/*" kafka.tools.StorageTool format --cluster-id 4L6g3nShT-eMCtK--X86sw \
+    --config "$1/broker.properties" >"$1/log" 2>&1 || die "storage was not formatted, see $1/log"
+  printf '127.0.0.1:%s\n' "$port" >"$1/bootstrap"
+}
+
+# start DIR PORT: a new broker, or the one whose data is in DIR, on its old ports; prints the bootstrap address
+start() {
+  local jars fresh i
+  need_java
+  jars=$(jars)
+  mkdir -p "$1"
+  if running "$1"; then cat "$1/bootstrap"; return; fi
+  for i in 1 2 3; do
+    fresh=no
+    if [ ! -f "$1/bootstrap" ]; then fresh=yes; format "$1" "$jars" "$2"; fi
+    say "starting Kafka in $1"
+    if launch "$1" "$jars"; then cat "$1/bootstrap"; return; fi
+    stop "$1"
+    grep -q 'Address already in use' "$1/log" || break
+    # Somebody took a port: a new broker chooses others, an old one waits for its own.
+    if [ "$fresh" = yes ]; then rm "$1/bootstrap"; else sleep "$i"; fi
+  done
+  tail -n 20 "$1/log" >&2
+  die "Kafka did not start, see $1/log"
+}
+
+# stop DIR: asks, then insists after ten seconds; returns when it has ended. Its data stays.
+stop() {
+  local pid i
+  if running "$1"; then
+    pid=$(cat "$1/pid")
+    kill -TERM "$pid"
+    kill -CONT "$pid" # a stopped process does not hear it
+    for i in $(seq 100); do running "$1" || break; sleep 0.1; done
+    if running "$1"; then kill -KILL "$pid"; while running "$1"; do sleep 0.1; done; fi
+  fi
+  rm -f "$1/pid"
+}
+
+kafka() {
+  local verb=${1:-} dir=$PWD/target/kafka/broker port=""
+  [ $# -eq 0 ] || shift
+  while [ $# -gt 1 ]; do
+    case $1 in --dir) mkdir -p "$2"; dir=$(cd "$2" && pwd) ;; --port) port=$2 ;; *) die "unknown option $1" ;; esac
+    shift 2
+  done
+  case $verb in
+    start) start "$dir" "$port" ;;
+    stop) stop "$dir" ;;
+    *) die "kafka start [--dir DIR] [--port PORT] | kafka stop [--dir DIR]" ;;
+  esac
+}
