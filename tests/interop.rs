@@ -1,16 +1,24 @@
 //! The programs of docs/formats.md, taken from the page and run with Tink in Python, Java and Go against our vectors.
 //!
-//! Each language gets its Tink from its own package manager, once, under `target/interop`. What cannot be had is said and skipped;
-//! with `CI=true` it fails.
+//! And in bulk: tink-py opens what `sivcar protect` wrote of random values, and makes the same tokens.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 use sivcar::privacy::keyset::Keyset;
 use sivcar::privacy::seal::{Associated, Sealer, pad};
+
+#[path = "cli/bench.rs"]
+#[allow(dead_code)] // the bench serves the tests of the command line too
+mod bench;
+#[path = "interop/values.rs"]
+mod values;
+#[path = "interop/workshop.rs"]
+mod workshop;
+
+use workshop::{Workshop, ask, manifest, python, step};
 
 const PAGE: &str = include_str!("../docs/formats.md");
 
@@ -97,89 +105,23 @@ fn rotated_questions() -> Vec<Question> {
     questions
 }
 
-/// A language's folder under `target/interop`, held by one test process at a time, with what its package manager brought.
-struct Workshop {
-    folder: PathBuf,
-    _held: File,
-}
-
-impl Workshop {
-    /// The folder of `language`, prepared by `prepare` unless it was for the same `pins` before; `None` if that cannot be done here.
-    fn open(language: &str, pins: &str, prepare: impl Fn(&Path) -> Result<(), String>) -> Option<Self> {
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is in target");
-        let folder = target.join("interop").join(language);
-        fs::create_dir_all(&folder).expect("target is ours");
-        let held = File::create(folder.join("lock")).expect("target is ours");
-        held.lock().expect("a local file system");
-        let ready = folder.join("ready");
-        if fs::read_to_string(&ready).is_ok_and(|before| before == pins) {
-            return Some(Self { folder, _held: held });
-        }
-        match prepare(&folder) {
-            Ok(()) => {
-                fs::write(ready, pins).expect("target is ours");
-                Some(Self { folder, _held: held })
-            }
-            Err(why) => {
-                assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{language}: {why}");
-                // past the test harness, which keeps what passing tests print
-                let _shown = writeln!(std::io::stderr(), "SKIPPED: {language} with Tink: {why}");
-                None
-            }
+/// Runs the command that `program` makes, for each keyset, and holds its answers against the questions' lines.
+fn check(workshop: &Workshop, command: impl Fn(&Path) -> Command) {
+    let golden = golden();
+    let keysets = [
+        ("golden.json", golden["keyset"].to_string(), golden_questions(&golden)),
+        ("rotated.json", rotated().to_json().expose().clone(), rotated_questions()),
+    ];
+    for (name, keyset, questions) in keysets {
+        let path = workshop.folder.join(name);
+        fs::write(&path, keyset).expect("target is ours");
+        let lines: Vec<String> = questions.iter().map(|(ask, _)| ask.to_string()).collect();
+        let answers = ask(command(&path), &lines);
+        assert_eq!(answers.len(), questions.len(), "{name}");
+        for (answer, (question, expected)) in answers.iter().zip(&questions) {
+            assert_eq!(answer, expected, "{name}: {question}");
         }
     }
-
-    /// Runs the command that `program` makes, for each keyset, and holds its answers against the questions' lines.
-    fn check(&self, command: impl Fn(&Path) -> Command) {
-        let golden = golden();
-        let keysets = [
-            ("golden.json", golden["keyset"].to_string(), golden_questions(&golden)),
-            ("rotated.json", rotated().to_json().expose().clone(), rotated_questions()),
-        ];
-        for (name, keyset, questions) in keysets {
-            let path = self.folder.join(name);
-            fs::write(&path, keyset).expect("target is ours");
-            let lines: Vec<String> = questions.iter().map(|(ask, _)| ask.to_string()).collect();
-            let answers = ask(command(&path), &lines);
-            assert_eq!(answers.len(), questions.len(), "{name}");
-            for (answer, (question, expected)) in answers.iter().zip(&questions) {
-                assert_eq!(answer, expected, "{name}: {question}");
-            }
-        }
-    }
-}
-
-/// The lines that `command` answers to `lines`.
-fn ask(mut command: Command, lines: &[String]) -> Vec<String> {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("prepared");
-    let mut input = child.stdin.take().expect("piped");
-    let text = lines.join("\n") + "\n";
-    // while its answers are read, or both would wait once the pipes are full
-    let writer = std::thread::spawn(move || input.write_all(text.as_bytes()));
-    let output = child.wait_with_output().expect("it runs");
-    assert!(output.status.success(), "{command:?}: {}", output.status);
-    writer.join().expect("no panic").expect("all was read");
-    String::from_utf8(output.stdout).expect("UTF-8").lines().map(str::to_owned).collect()
-}
-
-/// Runs a step of preparation; the error says which and why.
-fn step(command: &mut Command) -> Result<(), String> {
-    let output = command.output().map_err(|error| format!("{command:?} does not run: {error}"))?;
-    let said = || String::from_utf8_lossy(&[output.stdout.as_slice(), &output.stderr].concat()).into_owned();
-    if output.status.success() { Ok(()) } else { Err(format!("{command:?} failed: {}", said())) }
-}
-
-fn manifest(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop").join(path)
-}
-
-/// Python with Tink, in an environment of its own.
-fn python() -> Option<Workshop> {
-    Workshop::open("python", include_str!("interop/requirements.txt"), |folder| {
-        step(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder.join("venv")))?;
-        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"];
-        step(Command::new(folder.join("venv/bin/python")).args(pip).arg(manifest("requirements.txt")))
-    })
 }
 
 #[test]
@@ -187,7 +129,7 @@ fn python_opens_and_searches_our_tokens() {
     let Some(workshop) = python() else { return };
     let source = workshop.folder.join("tokens.py");
     fs::write(&source, program("python")).expect("target is ours");
-    workshop.check(|keyset| {
+    check(&workshop, |keyset| {
         let mut command = Command::new(workshop.folder.join("venv/bin/python"));
         command.arg(&source).arg(keyset);
         command
@@ -205,7 +147,7 @@ fn java_opens_and_searches_our_tokens() {
     let Some(workshop) = workshop else { return };
     let source = workshop.folder.join("Tokens.java");
     fs::write(&source, program("java")).expect("target is ours");
-    workshop.check(|keyset| {
+    check(&workshop, |keyset| {
         let mut command = Command::new("java");
         command.arg("-cp").arg(workshop.folder.join("jars/*")).arg(&source).arg(keyset);
         command
@@ -225,7 +167,7 @@ fn go_opens_and_searches_our_tokens() {
     fs::write(workshop.folder.join("main.go"), program("go")).expect("target is ours");
     let built = step(Command::new("go").args(["build", "-o", "tokens", "."]).current_dir(&workshop.folder));
     assert_eq!(built, Ok(()));
-    workshop.check(|keyset| {
+    check(&workshop, |keyset| {
         let mut command = Command::new(workshop.folder.join("tokens"));
         command.arg(keyset);
         command
@@ -240,20 +182,63 @@ fn the_helper_reads_every_golden_value_as_we_do() {
     let cases = golden["tokens"].as_array().expect("cases");
     let keyset = workshop.folder.join("helper.json");
     fs::write(&keyset, golden["keyset"].to_string()).expect("target is ours");
-    let helper = |mode: &str| {
-        let mut command = Command::new(workshop.folder.join("venv/bin/python"));
-        command.arg(manifest("open_tokens.py")).arg(&keyset).arg(mode);
-        command
-    };
     let place = |case: &Value| {
         format!("\"workspace\":{},\"domain\":{},\"pad\":{}", case["workspace"], case["domain"], case["pad"])
     };
     let sealed: Vec<String> =
         cases.iter().map(|case| format!("{{\"value\":{},{}}}", text(case, "json"), place(case))).collect();
     let tokens: Vec<String> = cases.iter().map(|case| json!([case["token"]]).to_string()).collect();
-    assert_eq!(ask(helper("seal"), &sealed), tokens);
+    assert_eq!(ask(workshop.helper(&keyset, "seal"), &sealed), tokens);
     let opened: Vec<String> =
         cases.iter().map(|case| format!("{{\"token\":{},{}}}", case["token"], place(case))).collect();
     let canonical: Vec<&str> = cases.iter().map(|case| text(case, "canonical")).collect();
-    assert_eq!(ask(helper("open"), &opened), canonical);
+    assert_eq!(ask(workshop.helper(&keyset, "open"), &opened), canonical);
+}
+
+const BULK: &str = r#"
+[keys]
+file = "keyset.json"
+[[source]]
+topic = "raw"
+kind = "event"
+protected = "protected"
+dead-letters = "dead"
+[[domain]]
+workspace = "acme"
+name = "padded"
+pad = 32
+[[mark]]
+workspace = "acme"
+on = "parameter"
+name = "plain"
+[[mark]]
+workspace = "acme"
+on = "parameter"
+name = "padded"
+"#;
+
+#[test]
+fn tink_opens_what_protect_wrote_of_random_values_and_makes_the_same_tokens() {
+    let Some(workshop) = python() else { return };
+    let bench = bench::Bench::new();
+    bench.write("sivcar.toml", BULK);
+    let values = values::random(20_261_121, 1_000);
+    let lines: Vec<String> = values.iter().map(values::Value::event).collect();
+    let (code, output, errors) = bench.run("protect --config sivcar.toml --source raw", lines.join("\n") + "\n");
+    assert_eq!((code, errors.as_str()), (0, ""));
+    let documents: Vec<&str> = output.lines().collect();
+    let tokens: Vec<String> = values::tokens(&values, &documents);
+    values::tink_agrees(&workshop, &bench.path("keyset.json"), &values, &tokens);
+
+    // and all tokens that a search asks for
+    for (domain, pad) in [("plain", 0), ("padded", 32)] {
+        let of: Vec<&values::Value> = values.iter().filter(|value| value.pad == pad).collect();
+        let asked: String = of.iter().map(|value| value.json.clone() + "\n").collect();
+        let token = format!("token --config sivcar.toml --workspace acme --domain {domain}");
+        let (code, ours, errors) = bench.run(&token, asked);
+        assert_eq!((code, errors.as_str()), (0, ""));
+        let theirs: Vec<String> = of.iter().map(|value| value.question()).collect();
+        let theirs = ask(workshop.helper(&bench.path("keyset.json"), "seal"), &theirs);
+        assert_eq!(ours.lines().collect::<Vec<_>>(), theirs);
+    }
 }

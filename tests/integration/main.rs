@@ -4,6 +4,10 @@
 mod canary;
 #[path = "../common/checker.rs"]
 mod checker;
+#[path = "../interop/values.rs"]
+mod values;
+#[path = "../interop/workshop.rs"]
+mod workshop;
 
 mod adapter;
 mod between_steps;
@@ -18,3 +22,4 @@ mod program;
 mod segment;
 #[allow(dead_code)] // scenarios use different parts
 mod sidecar;
+mod tink;

@@ -29,7 +29,7 @@ use sivcar::stream::log::Log as _;
 use tempfile::TempDir;
 
 use crate::broker::Broker;
-use crate::checker::{Checker, Report};
+use crate::checker::{Checker, Dump, Report};
 use crate::dump;
 
 /// More than a busy machine needs.
@@ -189,8 +189,15 @@ impl Site {
     /// Takes a dump of all topics and checks it, and all that the processes said.
     #[track_caller]
     pub fn check(&self, checker: &Checker) -> Report {
+        self.dump(checker).1
+    }
+
+    /// The same, and gives the dump too.
+    #[track_caller]
+    pub fn dump(&self, checker: &Checker) -> (Dump, Report) {
         let dump = dump::dump(&self.broker.bootstrap);
-        checker.check(&dump, &self.said()).unwrap_or_else(|wrong| panic!("{wrong}"))
+        let report = checker.check(&dump, &self.said()).unwrap_or_else(|wrong| panic!("{wrong}"));
+        (dump, report)
     }
 
     /// The logs and metrics of all processes so far.
