@@ -4,6 +4,10 @@
 mod canary;
 #[path = "../common/checker.rs"]
 mod checker;
+#[path = "../segment/judge.rs"]
+mod judge;
+#[path = "../segment/lexer.rs"]
+mod lexer;
 #[path = "../interop/values.rs"]
 mod values;
 #[path = "../interop/workshop.rs"]
