@@ -75,7 +75,7 @@ impl Checker {
     /// # Errors
     /// The first thing that is wrong, by its coordinates.
     pub fn check(&self, dump: &Dump, said: &[(String, Vec<u8>)]) -> Result<Report, String> {
-        let mut run = Run { checker: self, dump, protectors: BTreeMap::new(), report: Report::default() };
+        let mut run = Run::new(self, dump);
         let mut letters = run.letters()?;
         for (index, source) in self.settings.sources.iter().enumerate() {
             run.source(index, source, &mut letters)?;
@@ -141,7 +141,7 @@ fn bytes(record: &Record) -> Vec<u8> {
 }
 
 /// One check.
-struct Run<'a> {
+pub struct Run<'a> {
     checker: &'a Checker,
     dump: &'a Dump,
     protectors: BTreeMap<u64, Protector>,
@@ -149,7 +149,13 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn topic(&self, topic: &str) -> &'a [Fetched] {
+    /// A check of `dump` that has seen nothing yet.
+    pub fn new(checker: &'a Checker, dump: &'a Dump) -> Self {
+        Self { checker, dump, protectors: BTreeMap::new(), report: Report::default() }
+    }
+
+    /// The topic's committed records.
+    pub fn topic(&self, topic: &str) -> &'a [Fetched] {
         self.dump.committed.get(topic).map_or(&[], Vec::as_slice)
     }
 
@@ -274,7 +280,7 @@ impl<'a> Run<'a> {
     }
 
     /// Protects under the policy of `version`, folded from the control topic.
-    fn protector(&mut self, version: u64) -> Result<&mut Protector, String> {
+    pub fn protector(&mut self, version: u64) -> Result<&mut Protector, String> {
         let checker = self.checker;
         let control = self.topic(&format!("{}.control", checker.settings.group));
         Ok(match self.protectors.entry(version) {
@@ -308,6 +314,3 @@ fn version_of(record: &Record) -> Option<u64> {
     let header = record.headers.iter().find(|header| header.name == POLICY_HEADER)?;
     std::str::from_utf8(header.value.as_deref()?).ok()?.parse().ok()
 }
-
-#[path = "checker/tests.rs"]
-mod tests;

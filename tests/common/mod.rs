@@ -1,6 +1,7 @@
 //! What the integration tests share.
 
 pub mod canary;
+mod canary_tests;
 pub mod checks;
 pub mod documents;
 pub mod expected;

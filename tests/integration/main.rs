@@ -4,6 +4,8 @@
 mod canary;
 #[path = "../common/checker.rs"]
 mod checker;
+#[path = "../common/checker_tests.rs"]
+mod checker_tests;
 #[path = "../segment/judge.rs"]
 mod judge;
 #[path = "../segment/lexer.rs"]

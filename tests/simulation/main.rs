@@ -3,6 +3,9 @@
 //!
 //! A run is named by its seed: `SIVCAR_SEEDS=4711..4712` repeats one, `SIVCAR_SEEDS=0..100000` is a long run.
 
+#[path = "../common/canary.rs"]
+mod canary;
+#[path = "../common/checker.rs"]
 mod checker;
 mod faulty;
 mod world;
@@ -29,7 +32,7 @@ fn one_output_per_input_in_order_whatever_is_killed() {
             world.step();
         }
         world.settle();
-        checker::check(&world);
+        world.check();
         faults += world.faults();
     }
     eprintln!("{faults:?}");

@@ -19,11 +19,12 @@ use sivcar::stream::context::{Context, Plan};
 use sivcar::stream::current::Snapshot;
 use sivcar::stream::error::Error;
 use sivcar::stream::happening::Nobody;
-use sivcar::stream::log::Log;
+use sivcar::stream::log::{Fetched, Log};
 use sivcar::stream::topics::{Facts, Route};
 use sivcar::stream::transaction::TransactionLimits;
 use sivcar::stream::worker::Worker;
 
+use super::checker::{Checker, Dump, Topics};
 use super::faulty::{Faults, Faulty, KILLED};
 
 pub const PARTITIONS: i32 = 3;
@@ -158,6 +159,19 @@ impl World {
                 return;
             }
         }
+    }
+
+    /// Takes a dump of all topics and checks it.
+    pub fn check(&self) {
+        let log = &self.log.log;
+        let topics = |read: fn(&MemoryLog, &str) -> Vec<Fetched>| -> Topics {
+            log.topics().into_iter().map(|topic| (topic.to_string(), read(log, &topic))).collect()
+        };
+        let dump = Dump { committed: topics(MemoryLog::records), uncommitted: topics(MemoryLog::uncommitted) };
+        let (unread, canaries) = (BTreeMap::new(), Vec::new());
+        let checker = Checker { settings: settings(), keyring: keyring(), unread, canaries };
+        let report = checker.check(&dump, &[]).unwrap_or_else(|wrong| panic!("seed {}: {wrong}", self.seed));
+        assert_eq!(report.inputs, self.fed, "seed {}", self.seed);
     }
 
     /// Every record of every topic, for comparison.

@@ -1,12 +1,19 @@
 //! The checker fails on what it is there for.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
 use sivcar::config::{Config, Surroundings};
 use sivcar::privacy::control::{ControlKey, ControlRecord, ControlValue, Incarnation};
+use sivcar::privacy::dead_letter::{self, Envelope, Extent};
 use sivcar::privacy::error::Reason;
-use sivcar::privacy::keyset::Keyset;
-use sivcar::record::Header;
+use sivcar::privacy::keyset::{Keyring, Keyset};
+use sivcar::privacy::protect::Outputs;
+use sivcar::privacy::seal::Sealer;
+use sivcar::record::{Coordinates, Header, Partition, Record};
+use sivcar::stream::log::Fetched;
 
-use super::*;
+use super::checker::{Checker, Dump, Report, Run, Topics};
 
 const CONFIG: &str = r#"
 group = "g"
@@ -77,7 +84,7 @@ fn sound() -> (Checker, Dump) {
 }
 
 fn outputs(checker: &Checker, dump: &Dump) -> Topics {
-    let mut run = Run { checker, dump, protectors: BTreeMap::new(), report: Report::default() };
+    let mut run = Run::new(checker, dump);
     let mut topics = Topics::new();
     for input in run.topic("raw") {
         let (number, offset) = (input.partition.number, input.offset);
@@ -86,8 +93,7 @@ fn outputs(checker: &Checker, dump: &Dump) -> Topics {
             let at = Coordinates { partition: input.partition.clone(), offset };
             let mut sealer = Sealer::new(checker.keyring.default_keyset().expect("a keyset"));
             let envelope = Envelope::new(at, Reason::JsonSyntax, version);
-            let letter =
-                dead_letter::build(Some(&mut sealer), "g", &envelope, &input.record, dead_letter::Extent::Whole);
+            let letter = dead_letter::build(Some(&mut sealer), "g", &envelope, &input.record, Extent::Whole);
             put(&mut topics, "dead", 0, letter);
             continue;
         }
@@ -168,7 +174,7 @@ fn another_byte_key_header_or_time_is_told() {
 #[test]
 fn a_falling_version_is_told_although_the_output_is_its_own() {
     let (checker, mut dump) = sound();
-    let mut run = Run { checker: &checker, dump: &dump, protectors: BTreeMap::new(), report: Report::default() };
+    let mut run = Run::new(&checker, &dump);
     let mut made = Outputs::default();
     let last = dump.committed["raw"].iter().position(|input| input.offset == 5).expect("is there");
     run.protector(2).expect("a policy").protect(0, &dump.committed["raw"][last].record, &mut made).expect("is sound");
