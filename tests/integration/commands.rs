@@ -4,8 +4,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustix::process::Signal;
+use sivcar::record::Record;
+use sivcar::stream::log::Fetched;
 
-use crate::program::{Bench, eventually};
+use crate::dump;
+use crate::sidecar::{Site, eventually};
 
 const SECTIONS: &str = r#"
 [[source]]
@@ -29,75 +32,98 @@ fn event(n: u32) -> String {
     )
 }
 
+fn write(site: &Site, partition: i32, value: &str) {
+    let record = Record { key: Some(b"k".to_vec()), value: Some(value.into()), ..Record::default() };
+    site.feed("raw", [(partition, record)]);
+}
+
+/// The values of a topic, once there are so many.
+fn values(site: &Site, topic: &str, count: usize) -> Vec<String> {
+    let text = |fetched: Fetched| String::from_utf8_lossy(&fetched.record.value.unwrap_or_default()).into_owned();
+    eventually(topic, || {
+        let records = dump::committed(&site.broker.bootstrap, topic);
+        (records.len() >= count).then(|| records.into_iter().map(text).collect())
+    })
+}
+
+#[track_caller]
+fn expect(site: &Site, arguments: &str, output: &str) {
+    assert_eq!(site.run(arguments), (0, output.to_owned(), String::new()), "sivcar {arguments}");
+}
+
 #[test]
 fn a_day_of_an_operator() {
-    let bench = Bench::new(2, SECTIONS);
-    let (code, output, errors) = bench.run("check --config sivcar.toml --connect");
+    let site = Site::new("workers = 2", SECTIONS);
+    site.create("raw", 2);
+    site.configure("i");
+    let (code, output, errors) = site.run("check --config i.toml --connect");
     assert_eq!((code, errors.as_str()), (0, ""));
     let last = "# the raw topics are there; a start will create g.control, protected, debug, dead";
     assert_eq!(output.lines().last(), Some(last));
 
-    let mut sidecar = bench.start();
-    bench.write([(0, event(1).as_str())]);
-    let protected = bench.values("protected", 1);
+    let sidecar = site.start("i").ready();
+    let started = sidecar.logs("sivcar runs");
+    assert_eq!((started["group"].as_str(), started["instance"].as_str()), (Some("g"), Some("i")));
+    assert!(sidecar.metrics().contains("sivcar_"), "metrics are served");
+    write(&site, 0, &event(1));
+    let protected = values(&site, "protected", 1);
     assert!(protected[0].contains("siv:") && protected[0].contains("\"code\":\"c1\""), "{}", protected[0]);
-    assert!(!protected[0].contains("ann1") && !bench.values("debug", 1)[0].contains("ann1"));
+    assert!(!protected[0].contains("ann1") && !values(&site, "debug", 1)[0].contains("ann1"));
 
     // a mark acts on the live stream
-    let mark = "mark --config sivcar.toml --workspace acme --on parameter --name code --by ann";
-    bench.expect(mark, 0, "1 marked, 0 held already; policy version 4\n", "");
-    bench.expect(mark, 0, "0 marked, 1 held already; policy version 4\n", "");
-    sidecar.logs("policy in force");
+    let mark = "mark --config i.toml --workspace acme --on parameter --name code --by ann";
+    expect(&site, mark, "1 marked, 0 held already; policy version 4\n");
+    expect(&site, mark, "0 marked, 1 held already; policy version 4\n");
+    sidecar.logged("policy in force", |line| line["version"] == 4);
     eventually("the mark in force", || {
-        bench.write([(0, event(2).as_str())]);
-        bench.values("protected", 2).last().filter(|last| !last.contains("c2")).map(|_| ())
+        write(&site, 0, &event(2));
+        values(&site, "protected", 2).last().filter(|last| !last.contains("c2")).map(|_| ())
     });
-    bench.expect(
-        "marks --config sivcar.toml",
-        0,
+    expect(
+        &site,
+        "marks --config i.toml",
         "WORKSPACE  ON         NAME   EVENT  LEVEL  PROTECT  MASK  DOMAIN  SINCE  BY\n\
          *          attribute  email  -      9999   encrypt  -     -       2      -\n\
          acme       parameter  code   -      9999   encrypt  -     -       4      ann\n",
-        "",
     );
-    bench.expect(
-        "unmark --config sivcar.toml --workspace acme --on parameter --name code",
-        0,
+    expect(
+        &site,
+        "unmark --config i.toml --workspace acme --on parameter --name code",
         "1 withdrawn; policy version 6\n",
-        "",
     );
 
     // what is rejected is listed, opened and replayed
-    bench.write([(1, r#"{"workspace":"acme","email":"canary-4711""#)]);
-    bench.values("dead", 1);
-    let (code, list, _) = bench.run("dead-letters list --config sivcar.toml --topic raw");
+    write(&site, 1, r#"{"workspace":"acme","email":"canary-4711""#);
+    values(&site, "dead", 1);
+    let (code, list, _) = site.run("dead-letters list --config i.toml --topic raw");
     assert_eq!((code, list.starts_with("raw[1]@0  json_syntax  policy ")), (0, true), "{list}");
-    let (code, opened, _) = bench.run("dead-letters open --config sivcar.toml --topic raw --partition 1 --offset 0");
+    let (code, opened, _) = site.run("dead-letters open --config i.toml --topic raw --partition 1 --offset 0");
     let opened: serde_json::Value = serde_json::from_str(&opened).expect("is JSON");
     assert_eq!((code, opened["value"].as_str()), (0, Some("{\"workspace\":\"acme\",\"email\":\"canary-4711\"")));
-    bench.expect(
-        "dead-letters replay --config sivcar.toml --topic raw --partition 1 --offset 0",
-        0,
+    expect(
+        &site,
+        "dead-letters replay --config i.toml --topic raw --partition 1 --offset 0",
         "raw[1]@0 -> raw[1]\n1 replayed; each is read and protected anew\n",
-        "",
     );
-    bench.values("dead", 2);
+    values(&site, "dead", 2);
 
     // keysets are loaded anew, and a bad one is refused
-    bench.run("keys add keyset.json");
+    site.run("keys add keyset.json");
     sidecar.signal(Signal::HUP);
     assert_eq!(sidecar.logs("keysets loaded anew")["changed"], true);
-    set_mode(&bench.folder.path().join("keyset.json"), 0o644);
+    set_mode(&site.path("keyset.json"), 0o644);
     sidecar.signal(Signal::HUP);
     sidecar.logs("keyset not reloaded, the one before stays in use");
-    set_mode(&bench.folder.path().join("keyset.json"), 0o600);
+    set_mode(&site.path("keyset.json"), 0o600);
 
-    let (code, output, errors) = bench.run("check --config sivcar.toml --connect");
+    let (code, output, errors) = site.run("check --config i.toml --connect");
     assert_eq!((code, errors.as_str()), (0, ""));
     let found =
         "# g.control is there, with 1 partition, compact\n# raw and its outputs are there, with 2 partitions each\n";
     assert!(output.ends_with(found), "{output}");
     sidecar.drain();
+    let report = site.check(&site.checker(&["@example.com", "canary-4711"]));
+    assert_eq!(report.rejected.get("json_syntax"), Some(&2));
 }
 
 fn set_mode(file: &Path, mode: u32) {

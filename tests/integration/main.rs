@@ -24,7 +24,6 @@ mod demo;
 mod doomed;
 mod dump;
 mod kills;
-mod program;
 mod segment;
 #[allow(dead_code)] // scenarios use different parts
 mod sidecar;

@@ -217,9 +217,13 @@ pub struct Sidecar {
 
 impl Sidecar {
     /// Waits for a log line with this message, and gives the first.
-    #[track_caller]
     pub fn logs(&self, message: &str) -> Value {
-        eventually(message, || self.lines().into_iter().find(|line| line["message"] == message))
+        self.logged(message, |_| true)
+    }
+
+    /// Waits for a log line with this message that `is` what is meant, and gives the first.
+    pub fn logged(&self, message: &str, is: impl Fn(&Value) -> bool) -> Value {
+        eventually(message, || self.lines().into_iter().find(|line| line["message"] == message && is(line)))
     }
 
     /// The lines so far; what is no JSON is a text.
@@ -265,7 +269,7 @@ impl Sidecar {
         lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
     }
 
-    fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).expect("it runs");
     }
 
@@ -307,8 +311,7 @@ impl Sidecar {
 
     /// Waits until it has noticed that others have its partitions.
     pub fn lost(&self) {
-        let closed = |line: &Value| line["message"] == "task closed" && line["lost"] == true;
-        eventually("it loses its tasks", || self.lines().iter().any(closed).then_some(()));
+        self.logged("task closed", |line| line["lost"] == true);
     }
 
     /// SIGTERM, and a clean end.
