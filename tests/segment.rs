@@ -14,6 +14,7 @@ use serde_json::Value;
 #[allow(dead_code)] // the bench serves the tests of the command line too
 mod bench;
 #[path = "segment/judge.rs"]
+#[allow(dead_code)] // the judge serves the scenario on a broker too
 mod judge;
 #[path = "segment/lexer.rs"]
 mod lexer;

@@ -1,12 +1,16 @@
 //! 1,062 real events of many shapes through the sidecar, with the judge that `tests/segment.rs` asks of the filter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sivcar::privacy::dead_letter::Envelope;
 use sivcar::record::Record;
 use sivcar::stream::log::Fetched;
 
-use crate::judge::{EVENTS, REFUSED, events, nothing_marked_is_in_clear, originals_come_back, sections};
+use crate::canary::{Canaries, FEWEST_BYTES};
+use crate::judge::{
+    EVENTS, REFUSED, events, leaves, marked, nothing_marked_is_in_clear, originals_come_back, parse, sections,
+    without_marked,
+};
 use crate::sidecar::Site;
 
 const PARTITIONS: usize = 3;
@@ -31,6 +35,23 @@ fn in_order(records: &[Fetched]) -> Vec<String> {
     (1..=EVENTS).map(&mut value).collect()
 }
 
+/// The texts under marks that stand nowhere else in any event that passes, in any form: they must be nowhere in clear.
+fn canaries(events: &[String]) -> Vec<String> {
+    let mut texts = BTreeSet::new();
+    for event in events {
+        let event = parse(event);
+        for (path, value) in marked(&event) {
+            leaves(value, path, &mut |_, leaf| texts.extend(leaf.as_str().map(str::to_owned)));
+        }
+    }
+    texts.retain(|text| text.len() >= FEWEST_BYTES);
+    let texts: Vec<String> = texts.into_iter().collect();
+    let elsewhere: Vec<String> = events.iter().map(|event| without_marked(event)).collect();
+    let found: BTreeSet<usize> =
+        Canaries::new(&texts).find(elsewhere.join("\0\0\0\0").as_bytes()).iter().map(|found| found.value).collect();
+    texts.into_iter().enumerate().filter(|(index, _)| !found.contains(index)).map(|(_, text)| text).collect()
+}
+
 #[test]
 fn real_events_pass_a_real_broker() {
     let Some(events) = events() else { return };
@@ -42,7 +63,10 @@ fn real_events_pass_a_real_broker() {
     site.catch_up();
     sidecar.drain();
 
-    let (dump, report) = site.dump(&site.checker(&[]));
+    let canaries = canaries(&events);
+    assert_eq!(canaries.len(), 129);
+    let canaries: Vec<&str> = canaries.iter().map(String::as_str).collect();
+    let (dump, report) = site.dump(&site.checker(&canaries));
     let passed = (EVENTS - REFUSED.len()) as u64;
     assert_eq!((report.inputs, report.protected, report.views), (EVENTS as u64, passed, 2 * passed));
     assert_eq!(report.rejected, BTreeMap::from([("layout_mismatch".to_owned(), REFUSED.len() as u64)]));

@@ -61,6 +61,37 @@ pub fn objects(value: &Value) -> Vec<&Value> {
     }
 }
 
+fn is_marked(key: &str) -> bool {
+    MARKED.iter().any(|name| key.eq_ignore_ascii_case(name))
+}
+
+/// The event without the values under marks.
+pub fn without_marked(event: &str) -> String {
+    fn strip(container: &mut Value) {
+        match container {
+            Value::Object(members) => members.retain(|key, _| !is_marked(key)),
+            Value::Array(elements) => elements.iter_mut().for_each(strip),
+            _ => {}
+        }
+    }
+    fn context(value: &mut Value) {
+        match value {
+            Value::Object(members) => members.get_mut("traits").into_iter().for_each(strip),
+            Value::Array(elements) => elements.iter_mut().for_each(context),
+            _ => {}
+        }
+    }
+    let mut document = parse(event);
+    for (key, value) in document.as_object_mut().into_iter().flatten() {
+        match key.as_str() {
+            "traits" | "properties" => strip(value),
+            "context" => context(value),
+            _ => {}
+        }
+    }
+    document.to_string()
+}
+
 /// The values under marks, with their paths.
 pub fn marked(document: &Value) -> Vec<(String, &Value)> {
     let contexts = objects(&document["context"]).into_iter().map(|context| ("context.traits", &context["traits"]));
@@ -69,7 +100,6 @@ pub fn marked(document: &Value) -> Vec<(String, &Value)> {
         let maps = objects(container).into_iter().filter_map(Value::as_object);
         maps.flatten().map(move |(key, value)| (format!("{path}.{key}"), key, value))
     });
-    let is_marked = |key: &str| MARKED.iter().any(|name| key.eq_ignore_ascii_case(name));
     members.filter(|(_, key, _)| is_marked(key)).map(|(path, _, value)| (path, value)).collect()
 }
 
