@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -178,25 +179,26 @@ impl ControlValue {
     fn decode(key: &ControlKey, bytes: &[u8]) -> Option<ControlValue> {
         match key {
             ControlKey::Mark(mark_key) => Some(ControlValue::Mark(
-                serde_json::from_slice::<Mark>(bytes)
-                    .ok()
+                object::<Mark>(bytes)
                     .filter(|mark| super::mark::check(mark_key, mark).is_ok())
                     .unwrap_or_else(Mark::strictest),
             )),
-            ControlKey::Domain { .. } => serde_json::from_slice::<Domain>(bytes)
-                .ok()
-                .filter(|domain| domain.pad <= PAD_MAX)
-                .map(ControlValue::Domain),
-            ControlKey::Stage { .. } => {
-                Some(ControlValue::Stage(serde_json::from_slice(bytes).unwrap_or(StageRecord {
-                    stage: Stage::Enforced,
-                    since: None,
-                    at: None,
-                })))
+            ControlKey::Domain { .. } => {
+                object::<Domain>(bytes).filter(|domain| domain.pad <= PAD_MAX).map(ControlValue::Domain)
             }
-            ControlKey::Incarnation => serde_json::from_slice(bytes).ok().map(ControlValue::Incarnation),
+            ControlKey::Stage { .. } => Some(ControlValue::Stage(object(bytes).unwrap_or(StageRecord {
+                stage: Stage::Enforced,
+                since: None,
+                at: None,
+            }))),
+            ControlKey::Incarnation => object(bytes).map(ControlValue::Incarnation),
         }
     }
+}
+
+/// Reads a record that must be an object: serde would take an array for its fields in order too.
+fn object<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    bytes.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(bytes).ok())?
 }
 
 /// Serialises through a [`Value`] whose maps are rebuilt in order, so that keys are sorted.
@@ -304,5 +306,35 @@ impl Table {
     pub fn revise(&self, key: &MarkKey, wish: &Mark) -> Option<Mark> {
         let Some(held) = self.marks.get(key) else { return Some(wish.clone()) };
         (!held.asks_the_same(wish)).then(|| Mark { since: wish.since.or(held.since), ..wish.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn applied(key: &str, value: &str) -> Result<Table, ControlError> {
+        let mut table = Table::default();
+        table.apply(4, key.as_bytes(), Some(value.as_bytes())).map(|()| table)
+    }
+
+    #[test]
+    fn a_value_that_is_no_object_never_weakens_anything() {
+        let mark = r#"{"kind":"mark","name":"email","on":"attribute","workspace":"acme"}"#;
+        for value in
+            ["[]", "[0,\"none\"]", " [0,\"none\"]", "null", "{\"level\":0,\"new\":1}", "{\"level\":0,\"level\":0}"]
+        {
+            let table = applied(mark, value).expect("taken");
+            let held = table.marks.values().next().expect("a mark");
+            assert!(held.asks_the_same(&Mark::strictest()), "{value}: {held:?}");
+        }
+        let stage = r#"{"kind":"stage","workspace":"acme"}"#;
+        for (value, expected) in [("[\"off\"]", Stage::Enforced), ("{\"stage\":\"off\"}", Stage::Off)] {
+            let table = applied(stage, value).expect("taken");
+            assert_eq!(table.stages["acme"].stage, expected, "{value}");
+        }
+        let domain = r#"{"kind":"domain","name":"email","workspace":"acme"}"#;
+        assert_eq!(applied(domain, "[32]"), Err(ControlError::Value(4)));
+        assert_eq!(applied(r#"{"kind":"incarnation"}"#, "[\"x\"]"), Err(ControlError::Value(4)));
     }
 }

@@ -82,6 +82,20 @@ fn only_the_one_message_of_64_bytes_and_version_0_is_a_key() {
 }
 
 #[test]
+fn an_array_in_place_of_an_object_is_refused() {
+    let fields = r#"["type.googleapis.com/google.crypto.tink.AesSivKey","EkA=","SYMMETRIC"]"#;
+    let key = format!(r#"{{"keyData":{fields},"status":"ENABLED","keyId":7,"outputPrefixType":"TINK"}}"#);
+    for (json, column) in [
+        (format!(r#"[7,[{key}],null,null]"#), 1),
+        (format!(r#"{{"primaryKeyId":7,"key":[{key}]}}"#), 37),
+        (format!(r#"{{"primaryKeyId":7,"key":[[{{}},"ENABLED",7,"TINK"]]}}"#), 26),
+    ] {
+        let refused = Keyset::parse(json.as_bytes()).err();
+        assert_eq!(refused, Some(KeysetError::Form { line: 1, column }), "{json}");
+    }
+}
+
+#[test]
 fn neither_errors_nor_debug_show_any_of_the_keyset() {
     let keyset = Keyset::parse(ONE.as_bytes()).expect("accepted");
     let shown = format!("{keyset:?}");

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{KEY_BYTES, Key, KeysetError, Status};
+use crate::privacy::scan::{self, Document, Kind, Limits, Tape};
 use crate::secret::Secret;
 
 const TYPE_URL: &str = "type.googleapis.com/google.crypto.tink.AesSivKey";
@@ -21,12 +22,29 @@ pub(super) fn read(json: &[u8]) -> Result<(u32, Vec<Key>), KeysetError> {
         // serde's own text quotes the input, so only the place is kept
         if error.is_data() { KeysetError::Form { line, column } } else { KeysetError::Json { line, column } }
     })?;
+    if let Some((line, column)) = misplaced_array(json) {
+        return Err(KeysetError::Form { line, column });
+    }
     if wire.encrypted_keyset.is_some() || wire.keyset_info.is_some() {
         return Err(KeysetError::Encrypted);
     }
     let keys = wire.key.iter().map(WireKey::key).collect::<Result<Vec<_>, _>>()?;
     // Protobuf leaves a zero out
     Ok((wire.primary_key_id.unwrap_or_default(), keys))
+}
+
+/// Where an array stands instead of an object, as line and column: serde would take it for the fields in their order. The one
+/// array of a keyset is the root's `key`, and its elements are objects.
+fn misplaced_array(json: &[u8]) -> Option<(usize, usize)> {
+    let mut tape = Tape::default();
+    let text = scan::scan_value(json, &Limits::default(), &mut tape).ok()?;
+    let document = Document::new(text, &tape);
+    let keys = document.children(0).find(|member| document.key(*member).as_deref() == Some(b"key"));
+    let arrays = (0..document.nodes().len()).filter(|node| document.node(*node).kind == Kind::Array);
+    let wrong = arrays.filter(|array| Some(*array) != keys || document.node(0).kind != Kind::Object).next()?;
+    let before = &text[..document.node(wrong).value.start as usize];
+    let column = before.len() - before.rfind('\n').map_or(0, |end| end + 1) + 1;
+    Some((before.matches('\n').count() + 1, column))
 }
 
 /// Tink's JSON of these keys, indented, with a line feed at its end.
