@@ -328,6 +328,10 @@ mod tests {
             let held = table.marks.values().next().expect("a mark");
             assert!(held.asks_the_same(&Mark::strictest()), "{value}: {held:?}");
         }
+        let without_keys = mark.replace("email", "*");
+        let settings = crate::privacy::settings::tests::settings();
+        let table = applied(&without_keys, "{\"domain\":\"x\",\"new\":1}").expect("taken");
+        assert!(crate::privacy::policy::Policy::compile(&settings, &table).is_ok());
         let stage = r#"{"kind":"stage","workspace":"acme"}"#;
         for (value, expected) in [("[\"off\"]", Stage::Enforced), ("{\"stage\":\"off\"}", Stage::Off)] {
             let table = applied(stage, value).expect("taken");

@@ -105,7 +105,9 @@ impl Default for Mark {
 impl Mark {
     /// What a mark counts as whose record cannot be read: nothing is stricter.
     pub fn strictest() -> Self {
-        Self { protect: Protect::Drop, mask: Some(Mask::Drop), ..Self::default() }
+        // nothing is sealed under the domain, but a path without keys needs one
+        let domain = Some("unreadable".to_owned());
+        Self { protect: Protect::Drop, mask: Some(Mask::Drop), domain, ..Self::default() }
     }
 
     /// Whether `other` asks for the same; when each began, and who made it, does not count.
