@@ -146,6 +146,8 @@ pub struct View {
 /// The highest level and clearance.
 pub const LEVEL_MAX: u16 = 9999;
 
+const OWN_TOPIC: &str = "is kept by sivcar for itself; choose another name";
+
 /// A contradiction in the settings: what is wrong and where, never a secret.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{where_}: {what}")]
@@ -192,6 +194,13 @@ impl Settings {
         self.check_topics()
     }
 
+    /// Whether `topic` is named like one that sivcar keeps for itself: who could write it through a source or an output could switch
+    /// protection off.
+    fn is_own_topic(&self, topic: &str) -> bool {
+        let own = topic.strip_prefix(self.group.as_str()).and_then(|rest| rest.strip_prefix('.'));
+        own.is_some_and(|name| matches!(name, "control" | "status") || name.ends_with(".changelog"))
+    }
+
     /// No topic is written by two, and none that is read is written: a sidecar must not feed on itself.
     fn check_topics(&self) -> Result<(), SettingsError> {
         let raw: BTreeSet<&str> = self.sources.iter().map(|source| source.topic.as_str()).collect();
@@ -200,7 +209,9 @@ impl Settings {
         let protected = self.sources.iter().map(|source| ("protected topic", source.protected.as_str()));
         let debug = self.views.iter().flat_map(|view| view.topics.values().map(|topic| ("view topic", topic.as_str())));
         for (role, topic) in protected.chain(debug) {
-            let what = if !written.insert(topic) {
+            let what = if self.is_own_topic(topic) {
+                OWN_TOPIC
+            } else if !written.insert(topic) {
                 "is written by two; give each its own topic"
             } else if raw.contains(topic) {
                 "is also a source; sivcar would read what it writes"
@@ -210,6 +221,9 @@ impl Settings {
                 continue;
             };
             return Err(SettingsError { where_: format!("{role} {topic:?}"), what: what.to_owned() });
+        }
+        if let Some(topic) = raw.iter().chain(&dead).find(|topic| self.is_own_topic(topic)) {
+            return Err(SettingsError { where_: format!("topic {topic:?}"), what: OWN_TOPIC.to_owned() });
         }
         match dead.iter().find(|topic| raw.contains(*topic)) {
             Some(topic) => Err(SettingsError {
@@ -255,6 +269,9 @@ impl View {
         if self.topics.is_empty() {
             return Err("has no topics; set topics = { \"raw topic\" = \"debug topic\" }".to_owned());
         }
+        if self.show.iter().any(Path::is_root) {
+            return Err("show names \"$\", which is everything; set unlisted = \"show\" instead".to_owned());
+        }
         match self.topics.keys().find(|topic| settings.sources.iter().all(|source| source.topic != **topic)) {
             Some(topic) => Err(format!("topics names {topic:?}, which is no source")),
             None => Ok(()),
@@ -276,5 +293,73 @@ impl Layout {
             Some(path) => Err(format!("{:?} must be a path of plain names or $", path.text())),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// One event source with a view.
+    pub(crate) fn settings() -> Settings {
+        let path = |text| Path::parse(text).ok();
+        let layout = Layout { name: "plain".to_owned(), workspace: path("workspace"), ..Layout::default() };
+        let source = Source {
+            topic: "raw".to_owned(),
+            kind: SourceKind::Event,
+            layout,
+            workspace: None,
+            workspaces: BTreeSet::new(),
+            protected: "protected".to_owned(),
+            dead_letters: "dead".to_owned(),
+            sealed_input: false,
+            ids: Ids::Clear,
+            case: Case::Fold,
+        };
+        let view = View {
+            name: "debug".to_owned(),
+            clearance: 0,
+            unlisted: Unlisted::Mask,
+            show: Vec::new(),
+            headers: BTreeSet::new(),
+            topics: BTreeMap::from([("raw".to_owned(), "view".to_owned())]),
+        };
+        Settings {
+            group: "group".to_owned(),
+            limits: Limits::default(),
+            workspaces: BTreeSet::new(),
+            sources: vec![source],
+            views: vec![view],
+        }
+    }
+
+    #[test]
+    fn no_source_or_output_is_a_topic_of_sivcars_own() {
+        assert_eq!(settings().check(), Ok(()));
+        for name in ["group.control", "group.status", "group.raw.users.changelog"] {
+            let edits: [fn(&mut Settings, String); 4] = [
+                |settings, name| settings.sources[0].protected = name,
+                |settings, name| settings.sources[0].dead_letters = name,
+                |settings, name| drop(settings.views[0].topics.insert("raw".to_owned(), name)),
+                |settings, name| {
+                    settings.views.clear();
+                    settings.sources[0].topic = name;
+                },
+            ];
+            for edit in edits {
+                let mut settings = settings();
+                edit(&mut settings, name.to_owned());
+                let refused = settings.check().expect_err(name);
+                assert_eq!(refused.what, "is kept by sivcar for itself; choose another name");
+            }
+        }
+    }
+
+    #[test]
+    fn a_view_does_not_list_the_root() {
+        let mut settings = settings();
+        settings.views[0].show = vec![Path::parse("$").expect("a path")];
+        let refused = settings.check().expect_err("refused");
+        assert_eq!(refused.what, "show names \"$\", which is everything; set unlisted = \"show\" instead");
     }
 }
