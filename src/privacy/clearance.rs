@@ -45,7 +45,7 @@ impl Editor for ViewEditor<'_, '_> {
     type Context = Sight;
 
     fn choose(&mut self, document: &Document, node: usize, above: Sight) -> Choice<Sight> {
-        if self.fields.own().contains(&node) {
+        if self.fields.is_own(node) {
             return Choice::Remove;
         }
         let hides = self.fields.verdict(node).map(|verdict| (verdict, self.view.clearance < verdict.level));

@@ -176,11 +176,18 @@ impl Fields {
     pub fn own(&self) -> &[usize] {
         &self.own
     }
+
+    /// Whether `node` is one of [`Fields::own`].
+    pub fn is_own(&self, node: usize) -> bool {
+        self.own.binary_search(&node).is_ok()
+    }
 }
 
 /// In the object of a container the paths of its kind begin.
 fn enter_containers(search: &Search, node: usize, active: &mut Active) {
-    for (_, holds) in search.located.containers.iter().filter(|(object, _)| *object == node) {
+    let containers = &search.located.containers;
+    let first = containers.partition_point(|(object, _)| *object < node);
+    for (_, holds) in containers[first..].iter().take_while(|(object, _)| *object == node) {
         let start = match holds {
             Holds::Attributes => search.rules.attributes,
             Holds::Parameters => search.rules.parameters,

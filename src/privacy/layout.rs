@@ -35,7 +35,7 @@ pub struct Located {
     pub id: Option<usize>,
     /// The profile's second identifier.
     pub uuid: Option<usize>,
-    /// The objects that hold attributes or parameters, in document order of each container.
+    /// The objects that hold attributes or parameters, in document order.
     pub containers: Vec<(usize, Holds)>,
     /// Per place of the layout's tree, the nodes found there; kept only to reuse the memory.
     found: Vec<Vec<usize>>,
@@ -150,6 +150,7 @@ impl CompiledLayout {
         for (place, holds) in &self.containers {
             self.container(document, *place, *holds, located)?;
         }
+        located.containers.sort_unstable_by_key(|(node, _)| *node);
         Ok(())
     }
 

@@ -48,7 +48,7 @@ impl Editor for ProtectedEditor<'_, '_> {
         if let Some(verdict) = context {
             return self.sealing(document, node, verdict);
         }
-        if self.fields.own().contains(&node) {
+        if self.fields.is_own(node) {
             return Choice::Remove;
         }
         let below = self.fields.below(document, node).len();

@@ -85,7 +85,7 @@ impl Editor for RevealEditor<'_> {
     type Context = Option<Verdict>;
 
     fn choose(&mut self, document: &Document, node: usize, context: Self::Context) -> Choice<Self::Context> {
-        if self.fields.own().contains(&node) {
+        if self.fields.is_own(node) {
             return Choice::Remove;
         }
         let verdict = context.or_else(|| self.fields.verdict(node));

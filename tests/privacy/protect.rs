@@ -1,6 +1,7 @@
 //! The pipeline against an oracle without automaton, tape or cursor, over hostile records and overlapping marks.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -141,4 +142,43 @@ fn the_generator_reaches_what_the_properties_are_about() {
     ] {
         assert!(reached.get(what).is_some_and(|count| *count >= least), "{what}: {reached:#?}");
     }
+}
+
+/// A record of this value under the default event layout, and how long it takes.
+fn timed(value: String, depth: usize) -> Duration {
+    let (mut settings, table) = fixed::world(0);
+    settings.limits.depth = depth;
+    let pipeline = Pipeline::new(settings, table, keyring());
+    let record = Record { value: Some(value.into_bytes()), ..Record::default() };
+    let started = Instant::now();
+    pipeline.protect(&record).expect("accepted");
+    started.elapsed()
+}
+
+#[test]
+fn no_shape_of_a_document_takes_more_than_its_size() {
+    let times = |count: usize, part: &str| vec![part; count].join(",");
+    for (what, value) in [
+        ("containers", format!(r#"{{"workspace":"acme","params":[{}]}}"#, times(60_000, "{}"))),
+        ("repeated containers", format!(r#"{{"workspace":"acme",{}}}"#, times(60_000, r#""params":{}"#))),
+        ("our own members", format!(r#"{{"workspace":"acme",{}}}"#, times(60_000, r#""_pii":0"#))),
+        ("removed members", format!(r#"{{"workspace":"acme","client":{{{}}}}}"#, times(60_000, r#""x":0"#))),
+        ("shown members", format!(r#"{{"workspace":"acme","a":{{{}}}}}"#, times(60_000, r#""b":0"#))),
+        ("sealed members", format!(r#"{{"workspace":"acme","client":{{{}}}}}"#, times(6_000, r#""email":0"#))),
+        ("sealed elements", format!(r#"{{"workspace":"acme","client":{{"email":[{}]}}}}"#, times(6_000, "0"))),
+    ] {
+        let taken = timed(value, 64);
+        assert!(taken < Duration::from_secs(20), "{what}: {taken:?}, unoptimised");
+    }
+}
+
+/// A test's thread has the stack of a worker's; the configuration allows no more than 1,000.
+#[test]
+fn the_deepest_documents_fit_the_stack_of_a_worker() {
+    let nested = |open: &str, close: &str| format!("{}1{}", open.repeat(990), close.repeat(990));
+    timed(format!(r#"{{"workspace":"acme","client":{}}}"#, nested(r#"{"c":"#, "}")), 1_000);
+    timed(format!(r#"{{"workspace":"acme","client":{}}}"#, nested(r#"{"a":"#, "}")), 1_000);
+    timed(format!(r#"{{"workspace":"acme","params":{}}}"#, nested("[", "]").replace('1', "{}")), 1_000);
+    timed(format!(r#"{{"workspace":"acme","client":{{"email":{}}}}}"#, nested("[", "]")), 1_000);
+    timed(format!(r#"{{"workspace":"acme","client":{{"a":{{"b":{}}}}}}}"#, nested("[", "]")), 1_000);
 }
