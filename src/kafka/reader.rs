@@ -28,6 +28,8 @@ pub struct Reader {
     topic: Arc<str>,
     /// Per partition, the offset before which everything was given.
     next: Vec<i64>,
+    /// Per partition, the first offset as it was first seen.
+    low: Vec<Option<i64>>,
 }
 
 impl Reader {
@@ -43,7 +45,7 @@ impl Reader {
                 .map_err(|error| Fault::Fatal(format!("reading {topic}: {error}")))?;
         }
         client.client().assign(&list).map_err(|error| Fault::Fatal(format!("reading {topic}: {error}")))?;
-        Ok(Self { client, inspector, topic: topic.into(), next: vec![0; list.count()] })
+        Ok(Self { client, inspector, topic: topic.into(), next: vec![0; list.count()], low: vec![None; list.count()] })
     }
 
     fn passed(&mut self, partition: &Partition, offset: i64) {
@@ -80,9 +82,13 @@ impl log::Reader for Reader {
 
     fn caught_up(&mut self) -> Result<Option<Vec<i64>>, Fault> {
         let mut ends = Vec::with_capacity(self.next.len());
-        for (number, next) in (0..).zip(&self.next) {
+        for ((number, next), known_low) in (0..).zip(&self.next).zip(&mut self.low) {
             let partition = Partition { topic: self.topic.clone(), number };
-            let (_, stable) = watermarks(self.client.client(), &partition, self.inspector.brokers())?;
+            let (low, stable) = watermarks(self.client.client(), &partition, self.inspector.brokers())?;
+            // compaction leaves the first offset where it is
+            if low > *known_low.get_or_insert(low) {
+                return Err(Fault::OutOfRange(format!("{partition}: records below {low} were deleted"), partition));
+            }
             if stable < *next {
                 let text = format!("{partition} ends at {stable}, and {next} was read already");
                 return Err(Fault::OutOfRange(text, partition));

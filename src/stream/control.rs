@@ -6,28 +6,20 @@
 //! once; a topic that ends below what was read, or that has another incarnation, stops the process. Such a transaction carries
 //! no offsets: it stands for no task, and its fencing is the producer's own.
 
+mod follow;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::context::Context;
-use super::current::Snapshot;
 use super::error::Error;
-use super::happening::Happening;
 use super::log::{Fault, Fetched, Log, Outgoing, Producer, Reader};
 use super::topics::control_topic;
 use super::transaction::{PATIENCE, nonce, retry};
 use crate::privacy::control::{ControlKey, ControlRecord, ControlValue, Incarnation, Table};
-use crate::privacy::policy::Policy;
 use crate::record::Record;
 
 /// How long one poll of the control topic waits.
 const WAIT: Duration = Duration::from_millis(100);
-
-/// How often the broker is asked for the topic's end, unless `max_staleness` asks for more.
-const CONFIRM_EVERY: Duration = Duration::from_secs(1);
-
-/// How often topic facts are asked anew.
-const FACTS_EVERY: Duration = Duration::from_secs(30);
 
 /// How long the topic may take to be read to its end, and an amendment to be made.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -58,7 +50,7 @@ impl<L: Log> ControlTable<L> {
         match self.reader.poll(wait, &mut self.batch) {
             Ok(()) => {}
             Err(Fault::Retry(detail)) => tracing::warn!(detail, "the control topic cannot be read"),
-            Err(Fault::OutOfRange(..)) => return Err(went_backwards(&self.topic, "the next offset does not exist")),
+            Err(Fault::OutOfRange(detail, _)) => return Err(went_backwards(&self.topic, &detail)),
             Err(fault) => return Err(fault.into()),
         }
         let came = !self.batch.is_empty();
@@ -85,6 +77,7 @@ impl<L: Log> ControlTable<L> {
                 tracing::warn!(detail, "the control topic's end cannot be confirmed");
                 None
             }
+            Err(Fault::OutOfRange(detail, _)) => return Err(went_backwards(&self.topic, &detail)),
             Err(fault) => return Err(fault.into()),
         };
         match end {
@@ -97,14 +90,18 @@ impl<L: Log> ControlTable<L> {
 
     /// Reads to the end; gives it.
     pub fn read_to_end(&mut self) -> Result<i64, Error> {
-        let until = Instant::now() + LIMIT;
+        self.read_to_end_within(LIMIT)
+    }
+
+    fn read_to_end_within(&mut self, limit: Duration) -> Result<i64, Error> {
+        let until = Instant::now() + limit;
         while Instant::now() < until {
             if let Some(end) = self.caught_up()? {
                 return Ok(end);
             }
             self.poll(WAIT)?;
         }
-        Err(Error::Broker(format!("control topic {}: its end was not reached in {} s", self.topic, LIMIT.as_secs())))
+        Err(Error::Broker(format!("control topic {}: its end was not reached in {} s", self.topic, limit.as_secs())))
     }
 }
 
@@ -204,79 +201,7 @@ pub fn publish<L: Log>(log: &L, group: &str, wished: &[ControlRecord]) -> Result
     })
 }
 
-/// Publishes, then follows the control topic until the process is to stop.
-pub(super) fn follow<L: Log>(context: &Context<L>) -> Result<(), Error> {
-    let plan = &context.plan;
-    let mut control = publish(&context.log, &plan.settings.group, &plan.wished)?;
-    let confirm_every = CONFIRM_EVERY.min(plan.max_staleness / 4);
-    let (mut confirmed, mut facts): (Option<Instant>, Instant) = (None, Instant::now());
-    let mut came = true;
-    while !context.stop.is_set() {
-        if came || confirmed.is_none_or(|at| at.elapsed() >= confirm_every) {
-            let asked = Instant::now();
-            confirmed = Some(asked);
-            if let Some(end) = control.caught_up()? {
-                reach_wanted(context, &mut control.table, end);
-                put_in_force(context, &control.table)?;
-                context.current.confirm(asked, end);
-            }
-        }
-        if facts.elapsed() >= FACTS_EVERY {
-            facts = Instant::now();
-            refresh_facts(context)?;
-        }
-        came = control.poll(WAIT.min(confirm_every))?;
-    }
-    Ok(())
-}
-
-/// A task may have been written under a version whose record is gone since: a withdrawal that compaction removed. Everything up
-/// to the end was read, so the table is that version's too.
-fn reach_wanted<L: Log>(context: &Context<L>, table: &mut Table, end: i64) {
-    let wanted = context.current.wanted();
-    if table.version < wanted && wanted <= u64::try_from(end).unwrap_or(0) {
-        table.version = wanted;
-    }
-}
-
-/// Compiles and publishes the policy of `table`, unless it and the keysets are those in force.
-fn put_in_force<L: Log>(context: &Context<L>, table: &Table) -> Result<(), Error> {
-    let keyring = context.keyring.load_full();
-    let held = context.current.snapshot();
-    let same = held.as_ref().filter(|held| held.version() == table.version);
-    if same.is_some_and(|held| Arc::ptr_eq(&held.keyring, &keyring)) {
-        return Ok(());
-    }
-    let policy = match same {
-        Some(held) => held.policy.clone(),
-        None => {
-            let compiled = Policy::compile(&context.plan.settings, table);
-            Arc::new(compiled.map_err(|error| Error::Policy(error.to_string()))?)
-        }
-    };
-    let control = table.incarnation.clone();
-    let control =
-        control.ok_or_else(|| Error::PolicyWentBackwards("the control topic lost its incarnation".to_owned()))?;
-    context.current.publish(Snapshot { policy, keyring, control });
-    context.tell(&Happening::Policy { version: table.version });
-    Ok(())
-}
-
-/// Asks for the topics' facts; a source that no longer fits is stopped. A broker that does not answer is asked later.
-fn refresh_facts<L: Log>(context: &Context<L>) -> Result<(), Error> {
-    let before = context.facts.load_full();
-    match before.refresh(&context.log, &context.plan.settings.group, &context.plan.routes) {
-        Ok(facts) => {
-            context.facts.rcu(|held| facts.clone().keep_stopped(held));
-            Ok(())
-        }
-        Err(Error::Broker(detail)) => {
-            tracing::warn!(detail, "the topics' facts cannot be read");
-            Ok(())
-        }
-        Err(error) => Err(error),
-    }
-}
+pub(super) use follow::follow;
 
 #[cfg(test)]
 mod tests;

@@ -2,10 +2,12 @@
 
 use std::thread;
 
+use super::follow::look_anew;
 use super::*;
 use crate::memory::MemoryLog;
 use crate::privacy::mark::{Mark, MarkKey, On};
 use crate::record::Partition;
+use crate::stream::context::Context;
 use crate::stream::fixture::{keyring, plan};
 use crate::stream::happening::Nobody;
 use crate::stream::scripted::{Call, Scripted, Twist};
@@ -185,4 +187,19 @@ fn a_control_topic_re_created_under_a_running_process_stops_it() {
         }
     });
     assert!(matches!(error, Err(Error::PolicyWentBackwards(_))), "{error:?}");
+}
+
+#[test]
+fn a_re_created_control_topic_that_is_as_long_is_found_out() {
+    let log = log();
+    let context = supervisor::prepare(log.clone(), plan(), keyring(), Arc::new(Nobody)).unwrap();
+    let known = publish(&log, "g", &[mark("email", 1)]).unwrap();
+    assert_eq!(look_anew(&context, &known), Ok(()));
+    log.delete_topic("g.control");
+    assert_eq!(look_anew(&context, &known), Ok(()), "what cannot be read tells nothing");
+    supervisor::prepare(log.clone(), plan(), keyring(), Arc::new(Nobody)).unwrap();
+    let other = publish(&log, "g", &[mark("email", 1)]).unwrap();
+    assert_eq!(other.table().version, known.table().version);
+    let error = look_anew(&context, &known).unwrap_err();
+    assert!(matches!(&error, Error::PolicyWentBackwards(text) if text.contains("incarnation")), "{error}");
 }
