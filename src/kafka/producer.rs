@@ -62,8 +62,24 @@ impl Producer {
             });
         }
         let reports = self.client.context();
-        let failed = reports.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        failed.as_ref().map(|(topic, code)| fault::production(topic, *code))
+        let failed = reports.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        failed.map(|(topic, code)| self.refusal(&topic, code))
+    }
+
+    /// The fault of a record that failed with `code`. Where librdkafka threw it away, or did not take it, because the transaction
+    /// had failed already, the transaction's own error tells why.
+    fn refusal(&self, topic: &str, code: Code) -> Fault {
+        if !is_consequence(code) {
+            return fault::production(topic, code);
+        }
+        // asked for by a call that can do nothing else in an open transaction
+        match self.client.begin_transaction() {
+            Err(KafkaError::Transaction(error)) if error.txn_requires_abort() => {
+                tracing::warn!(target: "kafka", "the transaction failed: {}", error.string());
+                fault::production(topic, error.code())
+            }
+            _ => fault::production(topic, code),
+        }
     }
 
     /// Ends a transaction by `request`. Where that took as long as a request may, it was repeated, and the late one might end the
@@ -143,7 +159,7 @@ impl log::Producer for Producer {
                 Some(code) => {
                     // librdkafka takes no more once the transaction failed: the report that tells why may still be queued
                     self.client.poll(Duration::ZERO);
-                    return Err(self.failure().unwrap_or_else(|| fault::production(&topic, code)));
+                    return Err(self.failure().unwrap_or_else(|| self.refusal(&topic, code)));
                 }
                 None => return Err(Fault::Fatal(format!("a record to {topic}: the topic's name holds a NUL"))),
             }
@@ -205,6 +221,11 @@ fn base<'a>(topic: &'a str, partition: Option<i32>, record: &'a Record) -> BaseR
     wire
 }
 
+/// Whether a record failed only because its transaction had.
+fn is_consequence(code: Code) -> bool {
+    matches!(code, Code::PurgeQueue | Code::PurgeInflight | Code::State)
+}
+
 /// The delivery reports of one producer.
 #[derive(Default)]
 struct Reports {
@@ -234,9 +255,8 @@ impl ProducerContext for Reports {
         self.delivered.fetch_add(1, Ordering::Relaxed);
         if let Err((error, message)) = result {
             let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
-            let thrown_away = |code| matches!(code, Code::PurgeQueue | Code::PurgeInflight);
             let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-            if failed.as_ref().is_none_or(|(_, first)| thrown_away(*first) && !thrown_away(code)) {
+            if failed.as_ref().is_none_or(|(_, first)| is_consequence(*first) && !is_consequence(code)) {
                 *failed = Some((message.topic().to_owned(), code));
             }
         }
