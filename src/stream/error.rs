@@ -3,8 +3,8 @@
 /// What ends a worker, the control reader, and with them the process. The text says what to do; it holds no key and no value.
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
 pub enum Error {
-    /// Another process works under the same transactional id.
-    #[error("fenced: {0}; another process runs with the same group and instance")]
+    /// Another process works under the same transactional id, or this one stalled for longer than its transaction may take.
+    #[error("fenced: {0}; does another process run with the same group and instance, or did this one stall?")]
     Fenced(String),
     /// The control topic was emptied or re-created: to go on would switch protection off.
     #[error("policy_went_backwards: {0}")]
