@@ -189,7 +189,8 @@ impl Log for MemoryLog {
         Ok(MemoryConsumer::join(self.clone(), topics))
     }
 
-    fn producer(&self, transactional_id: &str) -> Result<MemoryProducer, Fault> {
+    /// There are no batches.
+    fn producer(&self, transactional_id: &str, _: usize) -> Result<MemoryProducer, Fault> {
         Ok(MemoryProducer::new(self.clone(), transactional_id))
     }
 

@@ -173,7 +173,7 @@ fn write<L: Log>(log: &L, group: &str, records: &[(Envelope, Record)]) -> Result
         }
         fault => Failure::failed(format!("{fault}; nothing was replayed")),
     };
-    let mut producer = log.producer(&format!("{group}.dead-letters"))?;
+    let mut producer = log.producer(&format!("{group}.dead-letters"), usize::MAX)?;
     retry(|| producer.init()).map_err(failed)?;
     retry(|| producer.begin()).map_err(failed)?;
     for (Envelope { at, .. }, record) in records {

@@ -51,8 +51,8 @@ impl Log for Kafka {
         Consumer::join(&self.settings, worker, topics, self.inspector.clone())
     }
 
-    fn producer(&self, transactional_id: &str) -> Result<Producer, Fault> {
-        Producer::new(&self.settings, transactional_id)
+    fn producer(&self, transactional_id: &str, batch_bytes: usize) -> Result<Producer, Fault> {
+        Producer::new(&self.settings, transactional_id, batch_bytes)
     }
 
     fn reader(&self, topic: &str) -> Result<Reader, Fault> {

@@ -43,9 +43,9 @@ pub struct Producer {
 
 impl Producer {
     /// A producer with this transactional id; no broker is asked yet.
-    pub(super) fn new(settings: &Settings, transactional_id: &str) -> Result<Self, Fault> {
+    pub(super) fn new(settings: &Settings, transactional_id: &str, batch_bytes: usize) -> Result<Self, Fault> {
         let client = settings
-            .producer(transactional_id)
+            .producer(transactional_id, batch_bytes)
             .create_with_context(Reports::default())
             .map_err(|error| Fault::Fatal(invalid(error).to_string()))?;
         let patience = settings.transaction_timeout() + GRACE;

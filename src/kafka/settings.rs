@@ -23,6 +23,8 @@ pub type Properties = BTreeMap<String, String>;
 pub const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a producer's request may take, where the operator does not say. Shorter than the transaction.
 const PRODUCER_SOCKET_TIMEOUT_MS: u64 = 10_000;
+/// `batch.size`, where the operator does not say and the topics take as much.
+const BATCH_SIZE: &str = "1000000";
 /// The largest record a producer takes, where the operator does not say: the broker's and the topic's limits decide.
 const MESSAGE_MAX_BYTES: usize = 67_108_864;
 
@@ -108,7 +110,9 @@ impl Settings {
             let value = settings.producer.get(*name).or_else(|| settings.common.get(*name));
             bounded(name, value, &(1..=transaction_ms))?;
         }
-        for config in [settings.consumer(0), settings.reader(), settings.producer("check"), settings.admin()] {
+        for config in
+            [settings.consumer(0), settings.reader(), settings.producer("check", usize::MAX), settings.admin()]
+        {
             config.create_native_config().map_err(invalid)?;
         }
         Ok(settings)
@@ -179,15 +183,15 @@ impl Settings {
         config
     }
 
-    /// A transactional producer.
-    pub(super) fn producer(&self, transactional_id: &str) -> ClientConfig {
+    /// A transactional producer, no batch of which is larger than `batch_bytes`.
+    pub(super) fn producer(&self, transactional_id: &str, batch_bytes: usize) -> ClientConfig {
         let transaction_ms = self.transaction_timeout().as_millis().to_string();
         let socket_ms = self.producer_socket_timeout().as_millis().to_string();
         let message_max_bytes = self.message_max_bytes().to_string();
         let defaults = [
             ("queue.buffering.max.kbytes", "65536"), // librdkafka's is 1 GB for each producer
             ("linger.ms", "3"),                      // fills batches, costs no commit more than that
-            ("batch.size", "1000000"),
+            ("batch.size", BATCH_SIZE),
             ("batch.num.messages", "10000"),
             ("compression.codec", "lz4"),
             ("max.in.flight", "5"),
@@ -201,6 +205,10 @@ impl Settings {
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("allow.auto.create.topics", "false"); // librdkafka's default for producers is true
+        let wished: Option<usize> = config.get("batch.size").and_then(|size| size.parse().ok());
+        if wished.is_some_and(|wished| wished > batch_bytes) {
+            config.set("batch.size", batch_bytes.to_string());
+        }
         config
     }
 

@@ -22,7 +22,7 @@ fn out(value: &[u8]) -> Outgoing {
 }
 
 fn producer(log: &MemoryLog) -> MemoryProducer {
-    let mut producer = log.producer("id").unwrap();
+    let mut producer = log.producer("id", usize::MAX).unwrap();
     producer.init().unwrap();
     producer
 }

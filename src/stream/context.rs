@@ -145,10 +145,10 @@ impl<L: Log> Context<L> {
         Ok(retry(PATIENCE, || self.log.consumer(number, &topics))?)
     }
 
-    /// A producer for the worker with this number, ready to begin.
-    pub(super) fn producer(&self, number: usize) -> Result<L::Producer, Error> {
+    /// A producer for the worker with this number, ready to begin. Its batches are of `batch_bytes` at most.
+    pub(super) fn producer(&self, number: usize, batch_bytes: usize) -> Result<L::Producer, Error> {
         let id = format!("{}.{}.{number}", self.plan.settings.group, self.plan.instance);
-        let mut producer = retry(PATIENCE, || self.log.producer(&id))?;
+        let mut producer = retry(PATIENCE, || self.log.producer(&id, batch_bytes))?;
         retry(INIT_PATIENCE, || producer.init())?;
         Ok(producer)
     }

@@ -21,6 +21,9 @@ use crate::record::Record;
 /// How long one poll of the control topic waits.
 const WAIT: Duration = Duration::from_millis(100);
 
+/// The largest batch of control records: a control topic that takes no more is of no use.
+const CONTROL_BATCH_BYTES: usize = 65_536;
+
 /// How long the topic may take to be read to its end, and an amendment to be made.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -164,7 +167,7 @@ fn write<L: Log>(
     control: &mut ControlTable<L>,
     changes: &mut impl FnMut(&Table) -> Result<Vec<ControlRecord>, Error>,
 ) -> Result<(), Failed> {
-    let mut producer = retry(PATIENCE, || log.producer(&control_topic(group)))?;
+    let mut producer = retry(PATIENCE, || log.producer(&control_topic(group), CONTROL_BATCH_BYTES))?;
     retry(PATIENCE, || producer.init())?;
     control.read_to_end().map_err(Failed::Stop)?;
     let records = changes(&control.table).map_err(Failed::Stop)?;

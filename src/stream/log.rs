@@ -192,8 +192,9 @@ pub trait Log: Send + Sync + 'static {
     /// Joins the group as the worker with this number, subscribed to `topics`.
     fn consumer(&self, worker: usize, topics: &[std::sync::Arc<str>]) -> Result<Self::Consumer, Fault>;
 
-    /// A producer with this transactional id; `init` is the caller's.
-    fn producer(&self, transactional_id: &str) -> Result<Self::Producer, Fault>;
+    /// A producer with this transactional id; `init` is the caller's. `batch_bytes` is the largest batch that every topic it writes
+    /// to takes: brokers measure batches, not records. A record that is larger makes a batch of its own.
+    fn producer(&self, transactional_id: &str, batch_bytes: usize) -> Result<Self::Producer, Fault>;
 
     /// A reader of all partitions of `topic` from the beginning.
     fn reader(&self, topic: &str) -> Result<Self::Reader, Fault>;

@@ -108,8 +108,8 @@ impl Log for Scripted {
     fn consumer(&self, worker: usize, topics: &[Arc<str>]) -> Result<ScriptedConsumer, Fault> {
         Ok(ScriptedConsumer(self.log.consumer(worker, topics)?, self.clone()))
     }
-    fn producer(&self, transactional_id: &str) -> Result<ScriptedProducer, Fault> {
-        Ok(ScriptedProducer(self.log.producer(transactional_id)?, self.clone(), false))
+    fn producer(&self, transactional_id: &str, batch_bytes: usize) -> Result<ScriptedProducer, Fault> {
+        Ok(ScriptedProducer(self.log.producer(transactional_id, batch_bytes)?, self.clone(), false))
     }
     fn reader(&self, topic: &str) -> Result<MemoryReader, Fault> {
         self.log.reader(topic)

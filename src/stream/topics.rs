@@ -96,6 +96,11 @@ fn check_control(topic: &str, facts: &TopicFacts) -> Result<(), Error> {
 }
 
 impl Facts {
+    /// The largest batch that every output takes.
+    pub fn batch_bytes(&self) -> usize {
+        self.limits.values().copied().min().unwrap_or(usize::MAX)
+    }
+
     /// Asks the broker for every topic of `routes`, creates outputs that do not exist if `create`, and refuses what does not fit.
     ///
     /// # Errors
@@ -160,8 +165,9 @@ impl Facts {
         }
         let largest = log.message_max_bytes();
         let limit = |facts: &TopicFacts| facts.max_message_bytes.min(largest);
+        let outputs = routes.iter().flat_map(|route| route.outputs().chain([&route.dead_letters]));
         Ok(Facts {
-            limits: found.iter().map(|(name, facts)| (name.clone(), limit(facts))).collect(),
+            limits: outputs.filter_map(|name| Some((name.clone(), limit(found.get(name)?)))).collect(),
             sources: routes.iter().map(|route| partitions(route, &found)).collect(),
         })
     }
@@ -249,7 +255,8 @@ mod tests {
         let protected = log.topic("protected").unwrap().unwrap();
         assert_eq!((protected.partitions, protected.cleanup_policy.as_str()), (3, "compact"));
         assert_eq!(log.topic("debug").unwrap().unwrap().partitions, 3);
-        assert_eq!(facts.limits[&Arc::from("dead")], 1_048_588);
+        assert_eq!(facts.limits.values().copied().collect::<Vec<_>>(), [1_048_588; 3], "not the source's");
+        assert_eq!(facts.batch_bytes(), 1_048_588);
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Worker<L: Log> {
     pub(super) consumer: L::Consumer,
     /// `None` only while it is made anew.
     pub(super) producer: Option<L::Producer>,
+    /// The largest batch it makes.
+    batch_bytes: usize,
     pub(super) tasks: BTreeMap<Partition, Task>,
     /// Assigned and not answered yet.
     pub(super) assigning: Vec<Partition>,
@@ -49,13 +51,15 @@ pub struct Worker<L: Log> {
 impl<L: Log> Worker<L> {
     /// Joins the group and fences whoever had this worker's transactional id before.
     pub fn start(context: Arc<Context<L>>, number: usize) -> Result<Self, Error> {
-        let producer = Some(context.producer(number)?);
+        let batch_bytes = context.facts.load().batch_bytes();
+        let producer = Some(context.producer(number, batch_bytes)?);
         let consumer = context.consumer(number)?;
         Ok(Self {
             context,
             number,
             consumer,
             producer,
+            batch_bytes,
             tasks: BTreeMap::new(),
             assigning: Vec::new(),
             batch: Vec::new(),
@@ -84,6 +88,7 @@ impl<L: Log> Worker<L> {
     pub fn step(&mut self) -> Result<u64, Error> {
         self.answer_assignment()?;
         self.update_tasks()?;
+        self.fit_batches()?;
         self.gather()?;
         self.tell_lag();
         let starting = self.tasks.values().any(|task| task.is_open() && task.committed.is_none());
@@ -207,8 +212,14 @@ impl<L: Log> Worker<L> {
     /// that transaction to end.
     pub(super) fn renew_producer(&mut self) -> Result<(), Error> {
         self.producer = None;
-        self.producer = Some(self.context.producer(self.number)?);
+        self.batch_bytes = self.context.facts.load().batch_bytes();
+        self.producer = Some(self.context.producer(self.number, self.batch_bytes)?);
         Ok(())
+    }
+
+    /// Takes a producer of smaller batches once an output takes less than before.
+    fn fit_batches(&mut self) -> Result<(), Error> {
+        if self.context.facts.load().batch_bytes() < self.batch_bytes { self.renew_producer() } else { Ok(()) }
     }
 
     /// Pins the newest snapshot for the next transaction; `false`, with the batch dropped, where none may be used.

@@ -47,7 +47,7 @@ fn to(topic: &str, partition: i32, record: Record) -> Outgoing {
 }
 
 fn ready(kafka: &Kafka, id: &str) -> Producer {
-    let mut producer = kafka.producer(id).expect("a producer can be made");
+    let mut producer = kafka.producer(id, usize::MAX).expect("a producer can be made");
     eventually("a producer opens", || match producer.init() {
         Ok(()) => Some(()),
         Err(Fault::Retry(_)) => None,

@@ -143,9 +143,9 @@ impl Log for Doomed {
         self.kafka.consumer(worker, topics)
     }
 
-    fn producer(&self, transactional_id: &str) -> Result<DoomedProducer, Fault> {
+    fn producer(&self, transactional_id: &str, batch_bytes: usize) -> Result<DoomedProducer, Fault> {
         let doom = (!transactional_id.ends_with(".control")).then(|| self.doom.clone());
-        Ok(DoomedProducer { producer: self.kafka.producer(transactional_id)?, records: 0, doom })
+        Ok(DoomedProducer { producer: self.kafka.producer(transactional_id, batch_bytes)?, records: 0, doom })
     }
 
     fn reader(&self, topic: &str) -> Result<Reader, Fault> {

@@ -111,8 +111,8 @@ impl Log for Faulty {
     fn consumer(&self, worker: usize, topics: &[Arc<str>]) -> Result<MemoryConsumer, Fault> {
         self.log.consumer(worker, topics)
     }
-    fn producer(&self, transactional_id: &str) -> Result<FaultyProducer, Fault> {
-        Ok(FaultyProducer(self.log.producer(transactional_id)?, self.clone()))
+    fn producer(&self, transactional_id: &str, batch_bytes: usize) -> Result<FaultyProducer, Fault> {
+        Ok(FaultyProducer(self.log.producer(transactional_id, batch_bytes)?, self.clone()))
     }
     fn reader(&self, topic: &str) -> Result<MemoryReader, Fault> {
         self.log.reader(topic)

@@ -37,7 +37,7 @@ fn log() -> MemoryLog {
     let log = MemoryLog::new("g");
     log.create_topic("raw", 2, &[]).expect("can be made");
     log.create_topic("dead", 1, &[]).expect("can be made");
-    let mut producer = log.producer("test").expect("can be made");
+    let mut producer = log.producer("test", usize::MAX).expect("can be made");
     producer.init().expect("is alone");
     producer.begin().expect("is alone");
     let letters = [

@@ -123,7 +123,7 @@ fn tour<L: Log>(log: L, config: &Config, keys: Keys, once: bool, output: &mut dy
     let context = supervisor::prepare(log, cluster::plan(config), keyring, metrics.clone())?;
     let asked = Arc::clone(&context);
     let server = Server::start(config.listen, Health::new(move || run::ready(Some(&asked)), metrics.clone()))?;
-    let mut feeder = context.log.producer(&format!("{group}.feeder"))?;
+    let mut feeder = context.log.producer(&format!("{group}.feeder"), usize::MAX)?;
     feeder.init()?;
     let customers = Customers::new(CUSTOMERS, SEED);
     let mut demo = Demo { context: &context, log: &context.log, group, feeder, customers, output, fed: 0 };

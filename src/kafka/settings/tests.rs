@@ -54,13 +54,25 @@ fn the_operators_properties_pass() {
     assert_eq!(settings.consumer(3).get("fetch.wait.max.ms"), Some("100"));
     assert_eq!(settings.consumer(3).get("group.instance.id"), Some("g.a.3"));
     assert_eq!(settings.consumer(3).get("partition.assignment.strategy"), Some("cooperative-sticky"));
-    let producer = settings.producer("g.a.3");
+    let producer = settings.producer("g.a.3", usize::MAX);
     assert_eq!(producer.get("linger.ms"), Some("5"));
     assert_eq!(producer.get("max.in.flight"), None);
     assert_eq!(producer.get("transaction.timeout.ms"), Some("10000"));
     assert_eq!(producer.get("socket.timeout.ms"), Some("10000"));
     assert_eq!(producer.get("fetch.wait.max.ms"), None);
     assert!(!format!("{settings:?}").contains("hunter2"));
+}
+
+#[test]
+fn no_batch_is_larger_than_the_topics_take() {
+    let size = |operators: &[(&str, &str)], batch_bytes: usize| {
+        let settings = Settings::new(wish(operators)).expect("all are harmless");
+        settings.producer("g.a.3", batch_bytes).get("batch.size").map(str::to_owned)
+    };
+    assert_eq!(size(&[], usize::MAX).as_deref(), Some("1000000"));
+    assert_eq!(size(&[], 3000).as_deref(), Some("3000"));
+    assert_eq!(size(&[("batch.size", "2000")], 3000).as_deref(), Some("2000"));
+    assert_eq!(size(&[("batch.size", "4000")], 3000).as_deref(), Some("3000"));
 }
 
 #[test]

@@ -251,7 +251,7 @@ fn a_fenced_worker_ends_and_never_initialises_again() {
     let mut worker = world.worker(0);
     step(&mut worker, 2);
     world.feed(0, &["a"]);
-    world.log.log.producer("g.i.0").unwrap().init().unwrap();
+    world.log.log.producer("g.i.0", usize::MAX).unwrap().init().unwrap();
     let error = worker.step().unwrap_err();
     assert!(matches!(error, Error::Fenced(_)), "{error}");
     assert_eq!(error.exit_code(), crate::stream::error::EXIT_FENCED);
