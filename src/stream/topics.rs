@@ -28,6 +28,8 @@ pub struct Route {
     pub views: BTreeMap<usize, Arc<str>>,
     /// The dead-letter topic; several sources may share it.
     pub dead_letters: Arc<str>,
+    /// `max.message.bytes` of those of them that sivcar creates.
+    pub max_message_bytes: usize,
 }
 
 impl Route {
@@ -43,6 +45,7 @@ impl Route {
             protected: source.protected.as_str().into(),
             views: debug(&source.topic),
             dead_letters: source.dead_letters.as_str().into(),
+            max_message_bytes: settings.limits.record_bytes.saturating_mul(OUTPUT_GROWTH).clamp(BROKER_DEFAULT, MOST),
         });
         routes.collect()
     }
@@ -65,6 +68,17 @@ pub struct Facts {
 /// Compacted outputs: how long a clear copy of an earlier record may live on.
 const COMPACTED: [(&str, &str); 3] =
     [("cleanup.policy", "compact"), ("max.compaction.lag.ms", "86400000"), ("segment.ms", "86400000")];
+
+/// How many times as large as its input a record of a created output may be. A token, and a dead letter's value, is 4/3 as long as
+/// what is in it and some 36 bytes more, so twice is enough where marked values are 50 bytes long or longer; a record that is
+/// mostly shorter marked values and near the limit becomes `output_too_large`.
+const OUTPUT_GROWTH: usize = 2;
+
+/// `max.message.bytes` where nobody says otherwise: no created topic takes less.
+const BROKER_DEFAULT: usize = 1_048_588;
+
+/// The largest `max.message.bytes` there is.
+const MOST: usize = i32::MAX as usize;
 
 /// The name of a group's control topic.
 pub fn control_topic(group: &str) -> String {
@@ -113,11 +127,13 @@ impl Facts {
                     route.source
                 )));
             };
-            let settings: &[(&str, &str)] = if route.compacted { &COMPACTED } else { &[] };
+            let largest = route.max_message_bytes.to_string();
+            let common = [("max.message.bytes", largest.as_str())];
+            let outputs: Vec<_> = common.iter().chain(COMPACTED.iter().filter(|_| route.compacted)).copied().collect();
             for output in route.outputs() {
-                ensure(log, output, create, source.partitions, settings)?;
+                ensure(log, output, create, source.partitions, &outputs)?;
             }
-            ensure(log, &route.dead_letters, create, source.partitions, &[])?;
+            ensure(log, &route.dead_letters, create, source.partitions, &common)?;
         }
         let facts = Self::now(log, routes)?;
         match facts.sources.iter().find_map(|source| source.as_ref().err()) {
@@ -239,6 +255,7 @@ mod tests {
             protected: "protected".into(),
             views: BTreeMap::from([(0, "debug".into())]),
             dead_letters: "dead".into(),
+            max_message_bytes: 2_000_000,
         }
     }
 
@@ -255,8 +272,11 @@ mod tests {
         let protected = log.topic("protected").unwrap().unwrap();
         assert_eq!((protected.partitions, protected.cleanup_policy.as_str()), (3, "compact"));
         assert_eq!(log.topic("debug").unwrap().unwrap().partitions, 3);
-        assert_eq!(facts.limits.values().copied().collect::<Vec<_>>(), [1_048_588; 3], "not the source's");
-        assert_eq!(facts.batch_bytes(), 1_048_588);
+        for topic in ["protected", "debug", "dead"] {
+            assert_eq!(log.topic(topic).unwrap().unwrap().max_message_bytes, 2_000_000);
+        }
+        assert_eq!(facts.limits.values().copied().collect::<Vec<_>>(), [2_000_000; 3], "not the source's");
+        assert_eq!(facts.batch_bytes(), 2_000_000);
     }
 
     #[test]
