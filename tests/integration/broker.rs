@@ -8,6 +8,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -22,11 +23,28 @@ pub struct Broker {
 }
 
 impl Broker {
+    /// A broker that tests share, each with topics of its own: it runs while any of them holds it.
+    pub fn shared() -> Arc<Broker> {
+        static SHARED: Mutex<Weak<Broker>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.upgrade().unwrap_or_else(|| {
+            let broker = Arc::new(Broker::start());
+            *shared = Arc::downgrade(&broker);
+            broker
+        })
+    }
+
     /// Starts a new, empty broker and waits until it serves: about four seconds.
     pub fn start() -> Broker {
+        Broker::start_with("")
+    }
+
+    /// The same with these settings beside its own.
+    pub fn start_with(settings: &str) -> Broker {
         let kafka = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/kafka");
         fs::create_dir_all(&kafka).expect("target/ can be written");
         let folder = tempfile::Builder::new().prefix("test-").tempdir_in(kafka).expect("target/ can be written").keep();
+        fs::write(folder.join("more.properties"), settings).expect("the folder can be written");
         let watchdog = watch(&folder);
         let mut broker = Broker { bootstrap: String::new(), folder, watchdog };
         broker.bootstrap = broker.dev("start");

@@ -22,8 +22,14 @@ const WAIT: Duration = Duration::from_secs(10);
 
 /// Reads all topics of the cluster, once every transaction has ended.
 pub fn dump(bootstrap: &str) -> Dump {
+    dump_of(bootstrap, |_| true)
+}
+
+/// The same of the topics that `is_ours` says, where others use the cluster too.
+pub fn dump_of(bootstrap: &str, is_ours: impl Fn(&str) -> bool) -> Dump {
     let (committed, uncommitted) = (reader(bootstrap, "read_committed"), reader(bootstrap, "read_uncommitted"));
-    let partitions = partitions(&uncommitted);
+    let mut partitions = partitions(&uncommitted);
+    partitions.retain(|partition| is_ours(&partition.topic));
     eventually("the end of every transaction", || {
         let ended = |partition: &&Partition| {
             let ends = [&committed, &uncommitted].map(|client| watermarks(client, partition).1);

@@ -16,15 +16,25 @@ mod values;
 mod workshop;
 
 mod adapter;
+mod admin;
 mod between_steps;
 mod broker;
 mod broker_works;
 mod commands;
+mod control_topic;
 mod demo;
 mod doomed;
+mod doubled;
 mod dump;
+mod first_join;
+mod forbidden;
+mod idle_commit;
 mod kills;
+mod partitions;
+mod process;
+mod refused;
 mod segment;
 #[allow(dead_code)] // scenarios use different parts
 mod sidecar;
 mod tink;
+mod watched;

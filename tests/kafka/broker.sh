@@ -48,8 +48,8 @@ launch() {
 format() {
   local port=${3:-$(free_port)}
   rm -rf "$1/data"
-  sed -e "s|@broker@|$port|" -e "s|@controller@|$(free_port)|" -e "s|@data@|$1/data|" \
-    tests/kafka/broker.properties >"$1/broker.properties"
+  { cat tests/kafka/broker.properties; cat "$1/more.properties" 2>/dev/null || true; } |
+    sed -e "s|@broker@|$port|" -e "s|@controller@|$(free_port)|" -e "s|@data@|$1/data|" >"$1/broker.properties"
   java -XX:TieredStopAtLevel=1 -cp "$2/*" kafka.tools.StorageTool format --cluster-id 4L6g3nShT-eMCtK--X86sw \
     --config "$1/broker.properties" >"$1/log" 2>&1 || die "storage was not formatted, see $1/log"
   printf '127.0.0.1:%s\n' "$port" >"$1/bootstrap"

@@ -1,0 +1,119 @@
+//! What an operator, or an accident, does to a cluster: topics deleted, truncated, grown, set otherwise; rights granted and
+//! taken away.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::{Offset, TopicPartitionList};
+use sivcar::stream::log::Log as _;
+
+use crate::process::{PATIENCE, kafka};
+
+/// How long one request may take.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+fn ask<T>(bootstrap: &str, question: impl AsyncFnOnce(&AdminClient<DefaultClientContext>, &AdminOptions) -> T) -> T {
+    let admin: AdminClient<_> =
+        ClientConfig::new().set("bootstrap.servers", bootstrap).create().expect("a client can be made");
+    let options = AdminOptions::new().request_timeout(Some(TIMEOUT)).operation_timeout(Some(TIMEOUT));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(question(&admin, &options))
+}
+
+/// Deletes `topic` and waits until it is gone.
+pub fn delete_topic(bootstrap: &str, topic: &str) {
+    let done = ask(bootstrap, async |admin, options| admin.delete_topics(&[topic], options).await);
+    done.expect("an answer").pop().expect("one topic").expect("it is deleted");
+    let log = kafka(bootstrap, "admin");
+    let start = Instant::now();
+    while log.topic(topic).expect("an answer").is_some() {
+        assert!(start.elapsed() < PATIENCE, "{topic} does not go");
+    }
+}
+
+/// Gives `topic` more partitions.
+pub fn grow(bootstrap: &str, topic: &str, partitions: usize) {
+    let new = [NewPartitions::new(topic, partitions)];
+    let done = ask(bootstrap, async |admin, options| admin.create_partitions(&new, options).await);
+    done.expect("an answer").pop().expect("one topic").expect("it grows");
+}
+
+/// Deletes the records of partition 0 below `offset`.
+pub fn truncate(bootstrap: &str, topic: &str, offset: Offset) {
+    let mut offsets = TopicPartitionList::new();
+    offsets.add_partition_offset(topic, 0, offset).expect("an offset");
+    let done = ask(bootstrap, async |admin, options| admin.delete_records(&offsets, options).await);
+    for element in done.expect("an answer").elements() {
+        element.error().expect("they are deleted");
+    }
+}
+
+/// Sets `topic`'s own settings to these and no others.
+pub fn set(bootstrap: &str, topic: &str, settings: &[(&str, &str)]) {
+    let resource = ResourceSpecifier::Topic(topic);
+    let change = [AlterConfig { specifier: resource, entries: settings.iter().copied().collect::<HashMap<_, _>>() }];
+    let done = ask(bootstrap, async |admin, options| admin.alter_configs(&change, options).await);
+    done.expect("an answer").pop().expect("one topic").expect("it is set");
+}
+
+/// A request of Kafka's protocol that rdkafka does not offer: header version 1, then `body`.
+fn request(bootstrap: &str, api: i16, version: i16, body: &[u8]) -> Vec<u8> {
+    let mut message = [api.to_be_bytes(), version.to_be_bytes(), [0, 0], [0, 7], 4_i16.to_be_bytes()].concat();
+    message.extend(b"test");
+    message.extend(body);
+    let mut stream = TcpStream::connect(bootstrap).expect("the broker listens");
+    let length = u32::try_from(message.len()).expect("a short request");
+    stream.write_all(&[&length.to_be_bytes(), &message[..]].concat()).expect("is sent");
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).expect("an answer");
+    let mut answer = vec![0; u32::from_be_bytes(length) as usize];
+    stream.read_exact(&mut answer).expect("the whole answer");
+    assert_eq!(answer[..4], [0, 0, 0, 7], "it answers this request");
+    answer.split_off(4)
+}
+
+fn text(text: &str) -> Vec<u8> {
+    let length = i16::try_from(text.len()).expect("a short text");
+    [&length.to_be_bytes(), text.as_bytes()].concat()
+}
+
+/// An ACL binding of a topic: resource type topic, the name taken literally, from every host.
+fn binding(topic: &str, principal: &str, operation: u8, permission: u8) -> Vec<u8> {
+    [&[2], &text(topic)[..], &[3], &text(principal), &text("*"), &[operation, permission]].concat()
+}
+
+/// Adds a binding (CreateAcls, version 1).
+fn bind(bootstrap: &str, binding: &[u8]) {
+    let answer = request(bootstrap, 30, 1, &[&[0, 0, 0, 1], binding].concat());
+    assert_eq!(answer[..10], [0, 0, 0, 0, 0, 0, 0, 1, 0, 0], "throttle time, one result, no error");
+}
+
+/// Allows `principal` everything on `topic`, and whoever has no binding of his own nothing.
+pub fn allow_all(bootstrap: &str, topic: &str, principal: &str) {
+    bind(bootstrap, &binding(topic, principal, 2, 3));
+}
+
+/// Takes `principal`'s right to write to `topic`.
+pub fn forbid_writing(bootstrap: &str, topic: &str, principal: &str) {
+    bind(bootstrap, &binding(topic, principal, 4, 2));
+}
+
+/// Gives it back (DeleteAcls, version 1).
+pub fn allow_writing(bootstrap: &str, topic: &str, principal: &str) {
+    let answer = request(bootstrap, 31, 1, &[&[0, 0, 0, 1], &binding(topic, principal, 4, 2)[..]].concat());
+    assert_eq!(answer[..10], [0, 0, 0, 0, 0, 0, 0, 1, 0, 0], "throttle time, one result, no error");
+    assert!(String::from_utf8_lossy(&answer).contains(principal), "the binding that was taken away");
+}
+
+/// Has the broker log every request (IncrementalAlterConfigs, version 0: sets the level of one of its loggers).
+pub fn log_requests(bootstrap: &str) {
+    let entry = [&text("kafka.request.logger")[..], &[0], &text("DEBUG")].concat();
+    let loggers = [&[8], &text("1")[..], &[0, 0, 0, 1], &entry].concat();
+    let answer = request(bootstrap, 44, 0, &[&[0, 0, 0, 1], &loggers[..], &[0]].concat());
+    assert_eq!(answer[..10], [0, 0, 0, 0, 0, 0, 0, 1, 0, 0], "throttle time, one result, no error");
+}

@@ -1,0 +1,89 @@
+//! Offsets of one that is no member: brokers take them unchecked, so sivcar never sends any.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::producer::{BaseProducer, Producer as _};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use serde_json::Value;
+use sivcar::stream::log::Fault;
+
+use crate::admin;
+use crate::broker::Broker;
+use crate::process::{Process, Stage, event, eventually};
+use crate::watched::Call;
+
+/// How long the broker is silent: longer than a session.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// Commits an offset for `group` as one who never joined it; the broker takes it.
+fn commit_as_a_stranger(bootstrap: &str, group: &str, topic: &str) {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bootstrap);
+    let consumer: BaseConsumer = config.clone().set("group.id", group).create().expect("a consumer");
+    let producer: BaseProducer = config.set("transactional.id", "stranger").create().expect("a producer");
+    let patience = Duration::from_secs(20);
+    producer.init_transactions(patience).expect("opens");
+    producer.begin_transaction().expect("begins");
+    let mut offsets = TopicPartitionList::new();
+    offsets.add_partition_offset(topic, 0, Offset::Offset(1)).expect("an offset");
+    let nobody = consumer.group_metadata().expect("metadata of no member");
+    producer.send_offsets_to_transaction(&offsets, &nobody, patience).expect("the broker takes it");
+    producer.commit_transaction(patience).expect("and commits it");
+}
+
+/// The group, generation and member of each TxnOffsetCommit that the broker has logged.
+fn offset_commits(log: &str) -> Vec<(String, i64, String)> {
+    let lines = log.lines().filter(|line| line.contains("TXN_OFFSET_COMMIT"));
+    let requests = lines.filter_map(|line| serde_json::from_str::<Value>(line.get(line.find('{')?..)?).ok());
+    let requests = requests.map(|request| {
+        let request = &request["request"];
+        let text = |name: &str| request[name].as_str().expect("a text").to_owned();
+        (text("groupId"), request["generationId"].as_i64().expect("a number"), text("memberId"))
+    });
+    requests.collect()
+}
+
+#[test]
+fn nothing_is_sent_before_the_first_join_nor_after_a_loss() {
+    let broker = Arc::new(Broker::start());
+    admin::log_requests(&broker.bootstrap);
+    let stage = Stage::on(broker.clone(), "joins", 2);
+    commit_as_a_stranger(&stage.bootstrap, "strangers", "joins.raw");
+    let all = eventually("the broker logs it", || Some(offset_commits(&broker.log())).filter(|all| !all.is_empty()));
+    assert_eq!(all, [("strangers".to_owned(), -1, String::new())], "the broker takes what nobody vouches for");
+
+    stage.write("raw", 0, [event("a"), event("b")]);
+    let config = stage.config("\"session.timeout.ms\" = \"2000\"\n\"heartbeat.interval.ms\" = \"300\"", "");
+    let process = Process::ready(&config);
+    stage.await_count("protected", 2);
+    let calls = process.calls.of_workers();
+    let joined = calls.iter().position(|returned| returned.call == Call::Membership && returned.fault.is_none());
+    let (before, after) = calls.split_at(joined.expect("it joined"));
+    assert!(before.iter().any(|returned| matches!(returned.fault, Some(Fault::Lost(_)))), "it was asked for too early");
+    assert!(before.iter().all(|returned| !matches!(returned.call, Call::Begin | Call::Offsets(_))));
+    assert!(after.iter().any(|returned| matches!(returned.call, Call::Offsets(_))));
+
+    // the membership is lost, and found again; a second member comes and goes
+    broker.pause();
+    std::thread::sleep(SILENCE);
+    broker.resume();
+    stage.write("raw", 1, [event("c")]);
+    stage.await_count("protected", 3);
+    process.told.await_happening(&["Closed", "lost: true"]);
+    let second = Process::ready(&config);
+    stage.write("raw", 0, [event("d")]);
+    stage.write("raw", 1, [event("e")]);
+    stage.await_count("protected", 5);
+    assert_eq!(second.stop(), Ok(()));
+    let told = process.told.clone();
+    let report = stage.check(&config, &[&told]);
+    assert_eq!(report.protected, 5);
+    assert_eq!(process.stop(), Ok(()));
+
+    let commits = offset_commits(&broker.log());
+    let ours: Vec<_> = commits.iter().filter(|(group, ..)| group == "joins").collect();
+    assert!(ours.len() >= 2, "{commits:?}");
+    assert!(ours.iter().all(|(_, generation, member)| *generation >= 0 && !member.is_empty()), "{ours:?}");
+}
