@@ -31,6 +31,7 @@ pub const REFUSED: &[(&str, &str)] = &[
     ("enable.gapless.guarantee", "it turns errors that a transaction recovers from into fatal ones"),
     ("acks", "an output counts only once all in-sync replicas have it"),
     ("request.required.acks", "an output counts only once all in-sync replicas have it"),
+    ("delivery.report.only.error", "a commit waits for the report of each record"),
     ("queuing.strategy", "the order of the input is kept"),
     ("allow.auto.create.topics", "a misspelt topic would come into being with the wrong settings"),
     ("test.mock.num.brokers", "a mock cluster keeps nothing"),
