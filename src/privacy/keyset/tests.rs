@@ -88,7 +88,7 @@ fn an_array_in_place_of_an_object_is_refused() {
     for (json, column) in [
         (format!(r#"[7,[{key}],null,null]"#), 1),
         (format!(r#"{{"primaryKeyId":7,"key":[{key}]}}"#), 37),
-        (format!(r#"{{"primaryKeyId":7,"key":[[{{}},"ENABLED",7,"TINK"]]}}"#), 28),
+        (r#"{"primaryKeyId":7,"key":[[{},"ENABLED",7,"TINK"]]}"#.to_owned(), 28),
     ] {
         let refused = Keyset::parse(json.as_bytes()).err();
         assert_eq!(refused, Some(KeysetError::Form { line: 1, column }), "{json}");

@@ -40,8 +40,9 @@ fn misplaced_array(json: &[u8]) -> Option<(usize, usize)> {
     let text = scan::scan_value(json, &Limits::default(), &mut tape).ok()?;
     let document = Document::new(text, &tape);
     let keys = document.children(0).find(|member| document.key(*member).as_deref() == Some(b"key"));
-    let arrays = (0..document.nodes().len()).filter(|node| document.node(*node).kind == Kind::Array);
-    let wrong = arrays.filter(|array| Some(*array) != keys || document.node(0).kind != Kind::Object).next()?;
+    let root_is_object = document.node(0).kind == Kind::Object;
+    let misplaced = |node: &usize| document.node(*node).kind == Kind::Array && !(root_is_object && Some(*node) == keys);
+    let wrong = (0..document.nodes().len()).find(misplaced)?;
     let before = &text[..document.node(wrong).value.start as usize];
     let column = before.len() - before.rfind('\n').map_or(0, |end| end + 1) + 1;
     Some((before.matches('\n').count() + 1, column))
