@@ -20,6 +20,7 @@ pub enum Call {
     Abort,
     Membership,
     Committed,
+    Seek,
 }
 
 /// What happens in its place.
@@ -144,7 +145,7 @@ impl Consumer for ScriptedConsumer {
         self.0.bounds(partition)
     }
     fn seek(&mut self, positions: &[(Partition, i64)]) -> Result<(), Fault> {
-        self.0.seek(positions)
+        self.1.play(Call::Seek, || self.0.seek(positions))
     }
     fn pause(&mut self, partitions: &[Partition]) -> Result<(), Fault> {
         self.0.pause(partitions)

@@ -191,7 +191,12 @@ impl<L: Log> Worker<L> {
         }
         let consumer = &mut self.consumer;
         match super::transaction::retry(super::transaction::PATIENCE, || consumer.seek(&positions)) {
-            Err(Fault::Lost(_)) | Ok(()) => Ok(()),
+            Ok(()) => Ok(()),
+            Err(Fault::Lost(_)) => {
+                // where the consumer stands is not known: nothing of these tasks is taken until a seek went well
+                self.tasks.values_mut().for_each(|task| task.paused = true);
+                Ok(())
+            }
             Err(fault) => Err(fault.into()),
         }
     }

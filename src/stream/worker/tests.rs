@@ -183,6 +183,21 @@ fn an_abort_rewinds_and_the_batch_is_repeated() {
 }
 
 #[test]
+fn a_seek_that_was_lost_skips_nothing() {
+    let world = World::new();
+    let mut worker = world.worker(0);
+    step(&mut worker, 2);
+    world.feed(0, &["a", "b"]);
+    world.log.next(Call::Drain, Twist::Instead(fault(Fault::Abort)));
+    world.log.next(Call::Seek, Twist::Instead(fault(Fault::Lost)));
+    step(&mut worker, 1);
+    assert_eq!((world.log.occurred(Call::Drain), world.log.occurred(Call::Seek)), (1, 1));
+    world.feed(0, &["c"]);
+    step(&mut worker, 3);
+    assert_eq!(world.protected(0), ["a", "b", "c"]);
+}
+
+#[test]
 fn an_abort_of_the_very_first_transaction_starts_again_at_the_start() {
     let world = World::new();
     world.feed(0, &["a"]);
