@@ -5,7 +5,8 @@ use sivcar::stream::error::EXIT_FENCED;
 
 use crate::doomed::{self, ENDED, End, Step};
 use crate::dump;
-use crate::sidecar::{Site, eventually};
+use crate::sidecar::eventually;
+use crate::site::Site;
 
 const CONFIG: &str = r#"
 [transaction]

@@ -8,7 +8,8 @@ use sivcar::record::Record;
 use sivcar::stream::log::Fetched;
 
 use crate::dump;
-use crate::sidecar::{Site, eventually};
+use crate::sidecar::eventually;
+use crate::site::Site;
 
 const SECTIONS: &str = r#"
 [[source]]

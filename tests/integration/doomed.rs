@@ -22,7 +22,8 @@ use sivcar::stream::supervisor;
 use sivcar::stream::topics::Route;
 use sivcar::telemetry::{LogFormat, start_logs};
 
-use crate::sidecar::{Sidecar, Site};
+use crate::sidecar::Sidecar;
+use crate::site::Site;
 
 /// Tells a child what to do: configuration, step and end.
 const VARIABLE: &str = "SIVCAR_DOOMED";

@@ -10,7 +10,8 @@ use rand::{RngExt, SeedableRng};
 use sivcar::record::{Header, Record};
 
 use crate::dump;
-use crate::sidecar::{Sidecar, Site, eventually};
+use crate::sidecar::{Sidecar, eventually};
+use crate::site::Site;
 
 const CONFIG: &str = r#"
 [transaction]

@@ -34,7 +34,7 @@ mod partitions;
 mod process;
 mod refused;
 mod segment;
-#[allow(dead_code)] // scenarios use different parts
 mod sidecar;
+mod site;
 mod tink;
 mod watched;

@@ -11,7 +11,7 @@ use crate::judge::{
     EVENTS, REFUSED, events, leaves, marked, nothing_marked_is_in_clear, originals_come_back, parse, sections,
     without_marked,
 };
-use crate::sidecar::Site;
+use crate::site::Site;
 
 const PARTITIONS: usize = 3;
 

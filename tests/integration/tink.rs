@@ -2,7 +2,7 @@
 
 use sivcar::record::Record;
 
-use crate::sidecar::Site;
+use crate::site::Site;
 use crate::values::{self, Value};
 use crate::workshop;
 
