@@ -72,7 +72,9 @@ fn nothing_is_sent_before_the_first_join_nor_after_a_loss() {
     stage.write("raw", 1, [event("c")]);
     stage.await_count("protected", 3);
     process.told.await_happening(&["Closed", "lost: true"]);
-    let second = Process::ready(&config);
+    let mut other = config.clone();
+    other.instance = "other".into();
+    let second = Process::ready(&other);
     stage.write("raw", 0, [event("d")]);
     stage.write("raw", 1, [event("e")]);
     stage.await_count("protected", 5);
