@@ -173,6 +173,10 @@ impl log::Producer for Producer {
                 return Err(Fault::Abort("the broker did not acknowledge the records in time".into()));
             }
             self.client.poll(REPORT_WAIT);
+            // librdkafka sends nothing more once the transaction failed: the other reports would come with the transaction's timeout
+            if let Some(fault) = self.failure() {
+                return Err(fault);
+            }
         }
         self.client.poll(Duration::ZERO); // log lines
         self.failure().map_or(Ok(()), Err)

@@ -129,6 +129,8 @@ fn a_zombie_that_comes_back_commits_nothing() {
     let site = site(5_000);
     let mut fed = 0;
     for (step, instances) in [(Step::Drained, ["a", "b"]), (Step::OffsetsSent, ["c", "d"])] {
+        // a commit is answered before it is marked in the outputs
+        eventually("every commit is marked", || (!is_open(&site)).then_some(()));
         let before = if fed == 0 { 0 } else { uncommitted(&site) };
         feed(&site, &mut fed);
         let zombie = doomed::start(&site, instances[0], step, End::StandsStill, NAME);
