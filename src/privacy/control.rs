@@ -1,104 +1,17 @@
 //! The control topic's records, and the table that they fold to.
 //!
-//! A key is canonical JSON that names one thing (a mark, a domain's settings, a workspace's stage, the topic's incarnation), a
+//! A key is canonical JSON that names one thing (a mark, a domain's settings, a workspace's stage, a key, the topic's incarnation), a
 //! value says what holds for it, and null withdraws it. The offsets of the one partition order all changes; the policy version is
 //! the offset of the last record read, plus one. Always holds: a record that cannot be understood makes the policy stricter
 //! or is an error that stops the process, it never makes the policy weaker. Deliberately not here: reading and writing the topic.
 
 use std::collections::BTreeMap;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use super::mark::{Mark, MarkKey};
 
-use super::mark::{Mark, MarkKey, On};
-use super::settings::Stage;
+mod records;
 
-/// What a control record is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum ControlKey {
-    /// A mark.
-    Mark(MarkKey),
-    /// The settings of a domain, in a workspace or everywhere (`*`).
-    Domain {
-        /// A workspace or `*`.
-        workspace: String,
-        /// The domain.
-        name: String,
-    },
-    /// The stage of a workspace.
-    Stage {
-        /// The workspace.
-        workspace: String,
-    },
-    /// The identity of this control topic.
-    Incarnation,
-}
-
-/// What holds for a [`ControlKey`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ControlValue {
-    /// For a mark.
-    Mark(Mark),
-    /// For a domain.
-    Domain(Domain),
-    /// For a stage.
-    Stage(StageRecord),
-    /// For the incarnation.
-    Incarnation(Incarnation),
-}
-
-/// One control record that is to be written; `None` withdraws.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ControlRecord {
-    /// What it is about.
-    pub key: ControlKey,
-    /// What holds from now on.
-    pub value: Option<ControlValue>,
-}
-
-/// The settings of a domain: shared by all marks that name it, so that two marks cannot disagree.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Domain {
-    /// Bytes of the bucket that plaintexts are filled to; 0: none.
-    #[serde(default)]
-    pub pad: u32,
-    /// Whether a second token ignores case and spaces.
-    #[serde(default)]
-    pub loose: bool,
-    /// Whether an array is one token.
-    #[serde(default)]
-    pub whole: bool,
-    /// The policy version since which these settings hold; `None`: that of its own record.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<u64>,
-}
-
-/// The largest bucket: one string at the default limit.
-pub const PAD_MAX: u32 = 65_536;
-
-/// The stage of a workspace.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct StageRecord {
-    /// What is enforced.
-    pub stage: Stage,
-    /// The policy version since which it holds; `None`: that of its own record.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<u64>,
-    /// When it was set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<String>,
-}
-
-/// The control topic's identity: a re-created topic has another.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Incarnation {
-    /// A text nobody chose twice: letters and digits.
-    pub nonce: String,
-}
+pub use records::{ControlKey, ControlRecord, ControlValue, Domain, Incarnation, KeyRecord, PAD_MAX, StageRecord};
 
 /// A control record that this version cannot take as it stands.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -113,104 +26,6 @@ pub enum ControlError {
     Value(i64),
 }
 
-/// The wire form of a key: every kind's fields together, sorted by name as canonical JSON wants.
-#[derive(Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct WireKey {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    event: Option<String>,
-    kind: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    on: Option<On>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    workspace: Option<String>,
-}
-
-impl ControlKey {
-    /// The key's canonical JSON: sorted, without white space.
-    pub fn encode(&self) -> Vec<u8> {
-        let empty = WireKey { event: None, kind: String::new(), name: None, on: None, workspace: None };
-        let wire = match self.clone() {
-            ControlKey::Mark(MarkKey { workspace, on, name, event }) => {
-                WireKey { event, kind: "mark".to_owned(), name: Some(name), on: Some(on), workspace: Some(workspace) }
-            }
-            ControlKey::Domain { workspace, name } => {
-                WireKey { kind: "domain".to_owned(), name: Some(name), workspace: Some(workspace), ..empty }
-            }
-            ControlKey::Stage { workspace } => {
-                WireKey { kind: "stage".to_owned(), workspace: Some(workspace), ..empty }
-            }
-            ControlKey::Incarnation => WireKey { kind: "incarnation".to_owned(), ..empty },
-        };
-        to_json(&wire)
-    }
-
-    /// Reads a key; `None` where it is not one that [`ControlKey::encode`] writes: each thing has one key, or compaction would
-    /// keep two.
-    pub fn decode(bytes: &[u8]) -> Option<ControlKey> {
-        let wire: WireKey = serde_json::from_slice(bytes).ok()?;
-        let key = match (wire.kind.as_str(), wire.workspace, wire.name, wire.on, wire.event) {
-            ("mark", Some(workspace), Some(name), Some(on), event) => {
-                ControlKey::Mark(MarkKey { workspace, on, name, event })
-            }
-            ("domain", Some(workspace), Some(name), None, None) => ControlKey::Domain { workspace, name },
-            ("stage", Some(workspace), None, None, None) => ControlKey::Stage { workspace },
-            ("incarnation", None, None, None, None) => ControlKey::Incarnation,
-            _ => return None,
-        };
-        (key.encode() == bytes).then_some(key)
-    }
-}
-
-impl ControlValue {
-    /// The value's canonical JSON.
-    pub fn encode(&self) -> Vec<u8> {
-        match self {
-            ControlValue::Mark(mark) => to_json(mark),
-            ControlValue::Domain(domain) => to_json(domain),
-            ControlValue::Stage(stage) => to_json(stage),
-            ControlValue::Incarnation(incarnation) => to_json(incarnation),
-        }
-    }
-
-    /// Reads the value that stands under `key`; a mark's that cannot be read counts as the strictest.
-    fn decode(key: &ControlKey, bytes: &[u8]) -> Option<ControlValue> {
-        match key {
-            ControlKey::Mark(mark_key) => Some(ControlValue::Mark(
-                object::<Mark>(bytes)
-                    .filter(|mark| super::mark::check(mark_key, mark).is_ok())
-                    .unwrap_or_else(Mark::strictest),
-            )),
-            ControlKey::Domain { .. } => {
-                object::<Domain>(bytes).filter(|domain| domain.pad <= PAD_MAX).map(ControlValue::Domain)
-            }
-            ControlKey::Stage { .. } => Some(ControlValue::Stage(object(bytes).unwrap_or(StageRecord {
-                stage: Stage::Enforced,
-                since: None,
-                at: None,
-            }))),
-            ControlKey::Incarnation => object(bytes).map(ControlValue::Incarnation),
-        }
-    }
-}
-
-/// Reads a record that must be an object: serde would take an array for its fields in order too.
-fn object<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
-    bytes.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(bytes).ok())?
-}
-
-/// Serialises through a [`Value`] whose maps are rebuilt in order, so that keys are sorted.
-fn to_json<T: Serialize>(wire: &T) -> Vec<u8> {
-    let sorted: BTreeMap<String, Value> = match serde_json::to_value(wire) {
-        Ok(Value::Object(map)) => map.into_iter().collect(),
-        // the wire structs above are plain records of texts, numbers and booleans
-        _ => BTreeMap::new(),
-    };
-    serde_json::to_vec(&sorted).unwrap_or_default()
-}
-
 /// All that the control topic says, as of one version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
@@ -220,6 +35,8 @@ pub struct Table {
     pub domains: BTreeMap<(String, String), Domain>,
     /// The stages of workspaces; `since` is always set.
     pub stages: BTreeMap<String, StageRecord>,
+    /// The keys that this group has used, by id.
+    pub keys: BTreeMap<u32, KeyRecord>,
     /// The topic's identity.
     pub incarnation: Option<String>,
     /// Offset of the last record in it, plus one; 0: none was read.
@@ -261,6 +78,9 @@ impl Table {
                 stage.since = stage.since.or(Some(version));
                 self.stages.insert(workspace, stage);
             }
+            (ControlKey::Key { id }, ControlValue::Key(key)) => {
+                self.keys.insert(id, key);
+            }
             (ControlKey::Incarnation, ControlValue::Incarnation(Incarnation { nonce })) => {
                 self.incarnation = Some(nonce);
             }
@@ -280,12 +100,16 @@ impl Table {
             ControlKey::Stage { workspace } => {
                 self.stages.remove(workspace);
             }
+            ControlKey::Key { id } => {
+                self.keys.remove(id);
+            }
             ControlKey::Incarnation => self.incarnation = None,
         }
     }
 
     /// What must still be published so that `wished` holds: marks that are absent or ask for something else (their `since` is
-    /// carried while they are effective), and domains and stages that are absent, for these the file only seeds.
+    /// carried while they are effective), domains and stages that are absent, for these the file only seeds, and keys that are
+    /// absent or of another status.
     pub fn missing(&self, wished: &[ControlRecord]) -> Vec<ControlRecord> {
         wished
             .iter()
@@ -297,9 +121,23 @@ impl Table {
                     (!self.domains.contains_key(&(workspace.clone(), name.clone()))).then(|| record.clone())
                 }
                 (ControlKey::Stage { workspace }, _) => (!self.stages.contains_key(workspace)).then(|| record.clone()),
+                (ControlKey::Key { id }, Some(ControlValue::Key(key))) => {
+                    (self.keys.get(id) != Some(key)).then(|| record.clone())
+                }
                 _ => None,
             })
             .collect()
+    }
+
+    /// The id of a key in `wished` that is not the key which this group knows by that id, or which two keysets have as two keys.
+    pub fn contradicted(&self, wished: &[ControlRecord]) -> Option<u32> {
+        let mut checks: BTreeMap<u32, &str> = self.keys.iter().map(|(id, key)| (*id, key.check.as_str())).collect();
+        wished.iter().find_map(|record| match (&record.key, &record.value) {
+            (ControlKey::Key { id }, Some(ControlValue::Key(key))) => {
+                (*checks.entry(*id).or_insert(&key.check) != key.check).then_some(*id)
+            }
+            _ => None,
+        })
     }
 
     /// The mark to be written so that `wish` holds under `key`; `None` where it holds already.
@@ -312,6 +150,7 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::privacy::settings::Stage;
 
     fn applied(key: &str, value: &str) -> Result<Table, ControlError> {
         let mut table = Table::default();

@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::secret::Secret;
 
 mod wire;
@@ -21,7 +23,8 @@ pub const KEY_BYTES: usize = 64;
 pub const KEYS_MAX: usize = 256;
 
 /// Whether a key may be used. Tink's `DESTROYED` is refused: such an entry holds no key and can simply be deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
 pub enum Status {
     /// Seals and opens.
     Enabled,
@@ -227,6 +230,15 @@ impl Keyring {
     /// The keyset of `[keys]`, which also seals dead letters of unknown workspaces.
     pub fn default_keyset(&self) -> Option<&Arc<Keyset>> {
         self.default.as_ref()
+    }
+
+    /// Every keyset that is here: the default one first.
+    pub fn keysets(&self) -> impl Iterator<Item = &Arc<Keyset>> {
+        let own = self.own.values().filter_map(|entry| match entry {
+            Entry::Present(keyset) => Some(keyset),
+            Entry::Missing => None,
+        });
+        self.default.iter().chain(own)
     }
 
     /// The workspaces with a keyset of their own, in order of their names.

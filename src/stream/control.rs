@@ -193,12 +193,21 @@ fn write<L: Log>(
 }
 
 /// Publishes what the configuration wishes and the control topic lacks: its incarnation, marks that are absent or ask for
-/// something else, and seeds of domains and stages. Gives the table, which holds all of it.
+/// something else, seeds of domains and stages, and keys. Gives the table, which holds all of it.
+///
+/// # Errors
+/// [`Error::Keys`] where the group knows another key by the id of one of `wished`.
 pub fn publish<L: Log>(log: &L, group: &str, wished: &[ControlRecord]) -> Result<ControlTable<L>, Error> {
     let incarnation = Incarnation { nonce: nonce()? };
     let incarnation =
         ControlRecord { key: ControlKey::Incarnation, value: Some(ControlValue::Incarnation(incarnation)) };
     amend(log, group, |table| {
+        if let Some(id) = table.contradicted(wished) {
+            return Err(Error::Keys(format!(
+                "key {id} is another key than the one this group has sealed under that id; start with the keyset it was started with, \
+                 and give a new key an id of its own"
+            )));
+        }
         let first = table.incarnation.is_none().then(|| incarnation.clone());
         Ok(first.into_iter().chain(table.missing(wished)).collect())
     })

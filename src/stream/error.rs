@@ -12,6 +12,9 @@ pub enum Error {
     /// Topics are not as they must be.
     #[error("{0}")]
     Topics(String),
+    /// The keysets are not those that this group has used.
+    #[error("{0}")]
+    Keys(String),
     /// A control record or the policy made of them cannot be taken.
     #[error("{0}")]
     Policy(String),
@@ -22,7 +25,7 @@ pub enum Error {
 
 /// Exit code: the broker refuses, or anything that no other code names.
 pub const EXIT_BROKER: u8 = 1;
-/// Exit code: configuration or topics are not as they must be (also that of a wrong command line).
+/// Exit code: configuration, topics or keysets are not as they must be (also that of a wrong command line).
 pub const EXIT_CONFIG: u8 = 2;
 /// Exit code: fenced by another process with the same transactional id; a supervisor must not restart both.
 pub const EXIT_FENCED: u8 = 3;
@@ -37,7 +40,7 @@ impl Error {
         match self {
             Error::Fenced(_) => EXIT_FENCED,
             Error::PolicyWentBackwards(_) => EXIT_POLICY_WENT_BACKWARDS,
-            Error::Topics(_) => EXIT_CONFIG,
+            Error::Topics(_) | Error::Keys(_) => EXIT_CONFIG,
             Error::Policy(_) => EXIT_POLICY,
             Error::Broker(_) => EXIT_BROKER,
         }

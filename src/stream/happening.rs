@@ -80,6 +80,11 @@ pub enum Happening<'a> {
         /// Its version.
         version: u64,
     },
+    /// Keysets that were loaded anew are refused; those before stay in use.
+    KeysetRefused {
+        /// Why.
+        detail: &'a str,
+    },
     /// How far a task is behind.
     Lag {
         /// The task.
@@ -132,6 +137,9 @@ impl Happening<'_> {
             }
             Happening::Stale { worker, stale: false } => tracing::info!(worker, "the control topic is confirmed again"),
             Happening::Policy { version } => tracing::info!(version, "policy in force"),
+            Happening::KeysetRefused { detail } => {
+                tracing::error!(detail, "keysets not taken, those before stay in use");
+            }
             Happening::Lag { .. } => {}
         }
     }

@@ -32,6 +32,7 @@ impl Observer for Metrics {
             Happening::Policy { version } => {
                 self.policy_version.with_label_values::<&str>(&[]).set(i64::try_from(*version).unwrap_or(i64::MAX));
             }
+            Happening::KeysetRefused { .. } => self.keyset_failures.with_label_values::<&str>(&[]).inc(),
             Happening::Lag { partition, records, unstable, age } => {
                 let labels = [&*partition.topic, &partition.number.to_string()];
                 self.lag_records.with_label_values(&labels).set(*records);
@@ -141,6 +142,7 @@ mod tests {
             Happening::Stopped { partition: &Partition::new("raw", 4), reason: "out_of_range", detail: "" },
             Happening::Stale { worker: 1, stale: true },
             Happening::Policy { version: 9 },
+            Happening::KeysetRefused { detail: "" },
             Happening::Lag { partition, records: 8, unstable: 1, age: Some(Duration::from_secs(2)) },
         ] {
             metrics.observe(&happening);
@@ -180,7 +182,7 @@ mod tests {
             "sivcar_own_members_removed_total{source=\"raw\"} 1",
             "sivcar_sealed_input_tokens_total{outcome=\"unopened\",source=\"raw\"} 3",
             "sivcar_seals_total{key_id=\"4000000000\"} 6",
-            "sivcar_keyset_reload_failures_total 1",
+            "sivcar_keyset_reload_failures_total 2",
             "sivcar_commit_seconds_bucket{le=\"0.01\"} 1",
             "sivcar_commit_seconds_count 1",
             "sivcar_aborts_total{reason=\"refused\"} 1",

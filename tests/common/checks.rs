@@ -1,6 +1,6 @@
 //! What must hold for any input, as one predicate each: property tests and fuzz targets call the same.
 
-use sivcar::privacy::control::{ControlKey, Domain, Table};
+use sivcar::privacy::control::{ControlKey, Domain, KeyRecord, Table};
 use sivcar::privacy::keyset::{Key, Keyset};
 use sivcar::privacy::mark::{self, Mark};
 use sivcar::privacy::path::Path;
@@ -122,6 +122,10 @@ pub fn control_is_taken_or_refused(offset: i64, key: &[u8], value: &[u8]) {
             let stage = table.stages.get(&workspace).map(|record| record.stage);
             assert!(stage == Some(Stage::Enforced) || String::from_utf8_lossy(value).contains("stage"));
         }
+        ControlKey::Key { id } => {
+            assert_eq!(table.keys.get(&id), readable::<KeyRecord>(value).as_ref());
+            assert_eq!(table.keys.is_empty(), taken.is_err());
+        }
         ControlKey::Incarnation => assert_eq!(table.incarnation.is_none(), taken.is_err()),
     }
     assert_eq!(table.version, if taken.is_ok() { version } else { 0 });
@@ -131,8 +135,10 @@ pub fn control_is_taken_or_refused(offset: i64, key: &[u8], value: &[u8]) {
 fn readable<T: serde::de::DeserializeOwned>(value: &[u8]) -> Option<T> {
     let limits = Limits { depth: 100, ..Limits::default() };
     let Value::Object(members) = read_value(value, &limits).ok()?.value else { return None };
-    let known: [&[u8]; 11] =
-        [b"at", b"by", b"domain", b"level", b"mask", b"protect", b"shape", b"since", b"loose", b"pad", b"whole"];
+    let known: [&[u8]; 13] = [
+        b"at", b"by", b"check", b"domain", b"level", b"mask", b"protect", b"shape", b"since", b"status", b"loose",
+        b"pad", b"whole",
+    ];
     let names: Vec<&Vec<u8>> = members.iter().map(|(name, _)| name).collect();
     let once = |name: &&Vec<u8>| names.iter().filter(|other| other == &name).count() == 1;
     if !names.iter().all(|name| known.contains(&name.as_slice()) && once(name)) {

@@ -243,7 +243,7 @@ pub fn world() -> impl Strategy<Value = World> {
                     sources: vec![source],
                     views: views.collect(),
                 },
-                table: Table { marks, domains, stages: stage.into_iter().collect(), incarnation: None, version: 7 },
+                table: Table { marks, domains, stages: stage.into_iter().collect(), version: 7, ..Table::default() },
             }
         },
     )

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{ControlTable, WAIT, publish, went_backwards};
-use crate::privacy::control::Table;
+use crate::privacy::control::{ControlRecord, Table};
+use crate::privacy::keyset::Keyring;
 use crate::privacy::policy::Policy;
 use crate::stream::context::Context;
 use crate::stream::current::Snapshot;
@@ -27,18 +28,20 @@ const LOOK_LIMIT: Duration = Duration::from_secs(5);
 /// Publishes, then follows the control topic until the process is to stop.
 pub(in crate::stream) fn follow<L: Log>(context: &Context<L>) -> Result<(), Error> {
     let plan = &context.plan;
-    let mut control = publish(&context.log, &plan.settings.group, &plan.wished)?;
+    let mut keyring = context.keyring.load_full();
+    let mut control = publish(&context.log, &plan.settings.group, &wish(context, &keyring))?;
     let confirm_every = CONFIRM_EVERY.min(plan.max_staleness / 4);
     let facts_every = FACTS_EVERY.min(plan.max_staleness);
     let (mut confirmed, mut facts): (Option<Instant>, Instant) = (None, Instant::now());
     let mut came = true;
     while !context.stop.is_set() {
+        take_keyring(context, &mut keyring)?;
         if came || confirmed.is_none_or(|at| at.elapsed() >= confirm_every) {
             let asked = Instant::now();
             confirmed = Some(asked);
             if let Some(end) = control.caught_up()? {
                 reach_wanted(context, &mut control.table, end);
-                put_in_force(context, &control.table)?;
+                put_in_force(context, &keyring, &control.table)?;
                 context.current.confirm(asked, end);
             }
         }
@@ -48,6 +51,30 @@ pub(in crate::stream) fn follow<L: Log>(context: &Context<L>) -> Result<(), Erro
             look_anew(context, &control)?;
         }
         came = control.poll(WAIT.min(confirm_every))?;
+    }
+    Ok(())
+}
+
+/// What the control topic must hold: what the configuration says, and the keys.
+fn wish<L: Log>(context: &Context<L>, keyring: &Keyring) -> Vec<ControlRecord> {
+    context.plan.wished.iter().cloned().chain(ControlRecord::of_keys(keyring)).collect()
+}
+
+/// Takes a keyring that was loaded anew, once the control topic knows its keys. One whose keys it knows as others is refused, and the
+/// one in force stays.
+fn take_keyring<L: Log>(context: &Context<L>, held: &mut Arc<Keyring>) -> Result<(), Error> {
+    let loaded = context.keyring.load_full();
+    if Arc::ptr_eq(held, &loaded) {
+        return Ok(());
+    }
+    match publish(&context.log, &context.plan.settings.group, &wish(context, &loaded)) {
+        Ok(_) => *held = loaded,
+        Err(Error::Keys(detail)) => {
+            context.tell(&Happening::KeysetRefused { detail: &detail });
+            context.keyring.compare_and_swap(&loaded, held.clone());
+        }
+        Err(Error::Broker(detail)) => tracing::warn!(detail, "keysets loaded anew wait for the control topic"),
+        Err(error) => return Err(error),
     }
     Ok(())
 }
@@ -62,11 +89,10 @@ fn reach_wanted<L: Log>(context: &Context<L>, table: &mut Table, end: i64) {
 }
 
 /// Compiles and publishes the policy of `table`, unless it and the keysets are those in force.
-fn put_in_force<L: Log>(context: &Context<L>, table: &Table) -> Result<(), Error> {
-    let keyring = context.keyring.load_full();
+fn put_in_force<L: Log>(context: &Context<L>, keyring: &Arc<Keyring>, table: &Table) -> Result<(), Error> {
     let held = context.current.snapshot();
     let same = held.as_ref().filter(|held| held.version() == table.version);
-    if same.is_some_and(|held| Arc::ptr_eq(&held.keyring, &keyring)) {
+    if same.is_some_and(|held| Arc::ptr_eq(&held.keyring, keyring)) {
         return Ok(());
     }
     let policy = match same {
@@ -79,7 +105,7 @@ fn put_in_force<L: Log>(context: &Context<L>, table: &Table) -> Result<(), Error
     let control = table.incarnation.clone();
     let control =
         control.ok_or_else(|| Error::PolicyWentBackwards("the control topic lost its incarnation".to_owned()))?;
-    context.current.publish(Snapshot { policy, keyring, control });
+    context.current.publish(Snapshot { policy, keyring: keyring.clone(), control });
     context.tell(&Happening::Policy { version: table.version });
     Ok(())
 }

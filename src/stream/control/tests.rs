@@ -5,6 +5,7 @@ use std::thread;
 use super::follow::look_anew;
 use super::*;
 use crate::memory::MemoryLog;
+use crate::privacy::keyset::{Entry, Keyring, Keyset, Status};
 use crate::privacy::mark::{Mark, MarkKey, On};
 use crate::record::Partition;
 use crate::stream::context::Context;
@@ -131,10 +132,10 @@ fn until(mut holds: impl FnMut() -> bool) {
 #[test]
 fn a_new_mark_is_in_force_soon() {
     let done = following(|log, context| {
-        assert_eq!(context.current.snapshot().unwrap().version(), 1);
+        assert_eq!(context.current.snapshot().unwrap().version(), 2);
         let ControlRecord { key, value } = mark("email", 1);
         append(log, &key.encode(), value.map(|value| value.encode()).as_deref());
-        until(|| context.current.snapshot().unwrap().version() == 3);
+        until(|| context.current.snapshot().unwrap().version() == 4);
     });
     assert_eq!(done, Ok(()));
 }
@@ -144,11 +145,11 @@ fn a_wanted_version_whose_record_is_gone_is_reached_at_the_end() {
     let done = following(|log, context| {
         // as after compaction: a withdrawal of something that is not there leaves no trace but its offset
         append(log, br#"{"kind":"stage","workspace":"x"}"#, None);
-        until(|| context.current.snapshot().unwrap().version() == 3);
-        context.current.want(2);
+        until(|| context.current.snapshot().unwrap().version() == 4);
+        context.current.want(3);
         context.current.want(9);
         thread::sleep(Duration::from_millis(20));
-        assert_eq!(context.current.snapshot().unwrap().version(), 3, "9 is beyond the end");
+        assert_eq!(context.current.snapshot().unwrap().version(), 4, "9 is beyond the end");
     });
     assert_eq!(done, Ok(()));
 }
@@ -160,7 +161,7 @@ fn an_unknown_kind_and_an_unreadable_value_stop_the_process_with_the_offset() {
         (br#"{"kind":"domain","name":"email","workspace":"acme"}"#, b"{\"pad\":-1}"),
     ] {
         let error = following(|log, _| append(log, key, Some(value))).unwrap_err();
-        assert!(matches!(&error, Error::Policy(text) if text.contains("offset 2")), "{error}");
+        assert!(matches!(&error, Error::Policy(text) if text.contains("offset 3")), "{error}");
     }
 }
 
@@ -169,7 +170,7 @@ fn a_mark_that_cannot_be_read_counts_as_the_strictest() {
     let done = following(|log, context| {
         let ControlRecord { key, .. } = mark("email", 1);
         append(log, &key.encode(), Some(b"{\"level\":1,\"later\":true}"));
-        until(|| context.current.snapshot().unwrap().version() == 3);
+        until(|| context.current.snapshot().unwrap().version() == 4);
     });
     assert_eq!(done, Ok(()));
 }
@@ -178,7 +179,7 @@ fn a_mark_that_cannot_be_read_counts_as_the_strictest() {
 fn a_control_topic_re_created_under_a_running_process_stops_it() {
     let error = following(|log, context| {
         append(log, br#"{"kind":"stage","workspace":"x"}"#, None);
-        until(|| context.current.snapshot().unwrap().version() == 3);
+        until(|| context.current.snapshot().unwrap().version() == 4);
         log.delete_topic("g.control");
         log.create_topic("g.control", 1, &[("cleanup.policy", "compact")]).unwrap();
         let started = Instant::now();
@@ -202,4 +203,63 @@ fn a_re_created_control_topic_that_is_as_long_is_found_out() {
     assert_eq!(other.table().version, known.table().version);
     let error = look_anew(&context, &known).unwrap_err();
     assert!(matches!(&error, Error::PolicyWentBackwards(text) if text.contains("incarnation")), "{error}");
+}
+
+fn keyring_of(materials: [u8; 2]) -> Keyring {
+    let keyset = |material: u8, id| Arc::new(Keyset::generate(&[material; 64], id));
+    let own = Entry::Present(keyset(materials[1], 2));
+    Keyring::new(Some(keyset(materials[0], 1)), [("acme".to_owned(), own)].into())
+}
+
+#[test]
+fn keys_are_known_by_their_check_values_and_never_taken_for_others() {
+    let log = log();
+    let known = publish(&log, "g", &ControlRecord::of_keys(&keyring_of([7, 8]))).unwrap();
+    let found = |id: u32| known.table().keys.get(&id).map(|key| (key.check.len(), key.status));
+    // "siv:" and 1 + 4 + 16 + 5 bytes in base64url
+    assert_eq!((found(1), found(2), found(3)), (Some((39, Status::Enabled)), Some((39, Status::Enabled)), None));
+    assert_eq!(log.records("g.control").len(), 3);
+    publish(&log, "g", &ControlRecord::of_keys(&keyring_of([7, 8]))).unwrap();
+    assert_eq!(log.records("g.control").len(), 3, "what is known is not written again");
+
+    for (materials, id) in [([9, 8], 1), ([7, 9], 2)] {
+        let error = publish(&log, "g", &ControlRecord::of_keys(&keyring_of(materials))).err().unwrap();
+        assert!(matches!(&error, Error::Keys(text) if text.starts_with(&format!("key {id} is"))), "{error}");
+        assert_eq!(error.exit_code(), 2);
+    }
+    assert_eq!(log.records("g.control").len(), 3, "nothing of a refused keyset is written");
+    let twins = Keyring::new(
+        Some(Arc::new(Keyset::generate(&[1; 64], 5))),
+        [("acme".to_owned(), Entry::Present(Arc::new(Keyset::generate(&[2; 64], 5))))].into(),
+    );
+    assert!(matches!(publish(&log, "g", &ControlRecord::of_keys(&twins)), Err(Error::Keys(_))));
+
+    let mut rotated = Keyset::generate(&[7; 64], 1);
+    rotated.add(&[3; 64], 3).unwrap();
+    rotated.promote(3).unwrap();
+    rotated.disable(1).unwrap();
+    let rotated = Keyring::new(Some(Arc::new(rotated)), [].into());
+    let known = publish(&log, "g", &ControlRecord::of_keys(&rotated)).unwrap();
+    let statuses: Vec<_> = known.table().keys.iter().map(|(id, key)| (*id, key.status)).collect();
+    assert_eq!(statuses, [(1, Status::Disabled), (2, Status::Enabled), (3, Status::Enabled)]);
+}
+
+#[test]
+fn a_reloaded_keyring_is_taken_once_its_keys_are_known_and_a_contradicting_one_never() {
+    let done = following(|log, context| {
+        let first = context.current.snapshot().unwrap().keyring.clone();
+        let wrong = Arc::new(Keyring::new(Some(Arc::new(Keyset::generate(&[9; 64], 1))), [].into()));
+        context.keyring.store(wrong);
+        until(|| Arc::ptr_eq(&context.keyring.load_full(), &first));
+        assert!(Arc::ptr_eq(&context.current.snapshot().unwrap().keyring, &first));
+        assert_eq!(log.records("g.control").len(), 2);
+
+        let mut more = Keyset::generate(&[7; 64], 1);
+        more.add(&[8; 64], 2).unwrap();
+        let more = Arc::new(Keyring::new(Some(Arc::new(more)), [].into()));
+        context.keyring.store(more.clone());
+        until(|| Arc::ptr_eq(&context.current.snapshot().unwrap().keyring, &more));
+        assert_eq!(log.records("g.control").len(), 3);
+    });
+    assert_eq!(done, Ok(()));
 }

@@ -1,0 +1,234 @@
+//! The control topic's records as they stand on the wire: canonical JSON, one text per key.
+//!
+//! Always holds: what is written reads back as the same; a key that is written in another way than ours is none, or compaction would
+//! keep two. Deliberately not here: what the records come to together ([`super::Table`]).
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::privacy::keyset::{Key, Keyring, Status};
+use crate::privacy::mark::{self, Mark, MarkKey, On};
+use crate::privacy::seal::{check_value, token};
+use crate::privacy::settings::Stage;
+
+/// What a control record is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ControlKey {
+    /// A mark.
+    Mark(MarkKey),
+    /// The settings of a domain, in a workspace or everywhere (`*`).
+    Domain {
+        /// A workspace or `*`.
+        workspace: String,
+        /// The domain.
+        name: String,
+    },
+    /// The stage of a workspace.
+    Stage {
+        /// The workspace.
+        workspace: String,
+    },
+    /// A key that values are sealed under, of whatever keyset.
+    Key {
+        /// Its id.
+        id: u32,
+    },
+    /// The identity of this control topic.
+    Incarnation,
+}
+
+/// What holds for a [`ControlKey`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ControlValue {
+    /// For a mark.
+    Mark(Mark),
+    /// For a domain.
+    Domain(Domain),
+    /// For a stage.
+    Stage(StageRecord),
+    /// For a key.
+    Key(KeyRecord),
+    /// For the incarnation.
+    Incarnation(Incarnation),
+}
+
+/// One control record that is to be written; `None` withdraws.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ControlRecord {
+    /// What it is about.
+    pub key: ControlKey,
+    /// What holds from now on.
+    pub value: Option<ControlValue>,
+}
+
+/// The settings of a domain: shared by all marks that name it, so that two marks cannot disagree.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Domain {
+    /// Bytes of the bucket that plaintexts are filled to; 0: none.
+    #[serde(default)]
+    pub pad: u32,
+    /// Whether a second token ignores case and spaces.
+    #[serde(default)]
+    pub loose: bool,
+    /// Whether an array is one token.
+    #[serde(default)]
+    pub whole: bool,
+    /// The policy version since which these settings hold; `None`: that of its own record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
+}
+
+/// The largest bucket: one string at the default limit.
+pub const PAD_MAX: u32 = 65_536;
+
+/// The stage of a workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageRecord {
+    /// What is enforced.
+    pub stage: Stage,
+    /// The policy version since which it holds; `None`: that of its own record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
+    /// When it was set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+}
+
+/// What is known of a key without having it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRecord {
+    /// Its [check value](check_value), as a token.
+    pub check: String,
+    /// Whether the keyset that told of it last lets it seal and open.
+    pub status: Status,
+}
+
+impl ControlRecord {
+    /// The records of all keys in `keyring`, disabled ones included.
+    pub fn of_keys(keyring: &Keyring) -> Vec<ControlRecord> {
+        let record = |key: &Key| {
+            let mut check = Vec::new();
+            token(&check_value(key), &mut check);
+            let check = String::from_utf8(check).unwrap_or_default(); // a token is ASCII
+            let value = ControlValue::Key(KeyRecord { check, status: key.status() });
+            ControlRecord { key: ControlKey::Key { id: key.id() }, value: Some(value) }
+        };
+        keyring.keysets().flat_map(|keyset| keyset.keys()).map(record).collect()
+    }
+}
+
+/// The control topic's identity: a re-created topic has another.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Incarnation {
+    /// A text nobody chose twice: letters and digits.
+    pub nonce: String,
+}
+
+/// The wire form of a key: every kind's fields together, sorted by name as canonical JSON wants.
+#[derive(Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct WireKey {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    event: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    kind: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    on: Option<On>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    workspace: Option<String>,
+}
+
+impl ControlKey {
+    /// The key's canonical JSON: sorted, without white space.
+    pub fn encode(&self) -> Vec<u8> {
+        let of = |kind: &str| WireKey { kind: kind.to_owned(), ..WireKey::default() };
+        let wire = match self.clone() {
+            ControlKey::Mark(MarkKey { workspace, on, name, event }) => {
+                WireKey { event, name: Some(name), on: Some(on), workspace: Some(workspace), ..of("mark") }
+            }
+            ControlKey::Domain { workspace, name } => {
+                WireKey { name: Some(name), workspace: Some(workspace), ..of("domain") }
+            }
+            ControlKey::Stage { workspace } => WireKey { workspace: Some(workspace), ..of("stage") },
+            ControlKey::Key { id } => WireKey { id: Some(id.to_string()), ..of("key") },
+            ControlKey::Incarnation => of("incarnation"),
+        };
+        to_json(&wire)
+    }
+
+    /// Reads a key; `None` where it is not one that [`ControlKey::encode`] writes: each thing has one key, or compaction would
+    /// keep two.
+    pub fn decode(bytes: &[u8]) -> Option<ControlKey> {
+        let wire: WireKey = serde_json::from_slice(bytes).ok()?;
+        // what a kind does not have is told by the comparison below
+        let WireKey { event, id, kind, name, on, workspace } = wire;
+        let key = match kind.as_str() {
+            "mark" => ControlKey::Mark(MarkKey { workspace: workspace?, on: on?, name: name?, event }),
+            "domain" => ControlKey::Domain { workspace: workspace?, name: name? },
+            "stage" => ControlKey::Stage { workspace: workspace? },
+            "key" => ControlKey::Key { id: id?.parse().ok()? },
+            "incarnation" => ControlKey::Incarnation,
+            _ => return None,
+        };
+        (key.encode() == bytes).then_some(key)
+    }
+}
+
+impl ControlValue {
+    /// The value's canonical JSON.
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            ControlValue::Mark(mark) => to_json(mark),
+            ControlValue::Domain(domain) => to_json(domain),
+            ControlValue::Stage(stage) => to_json(stage),
+            ControlValue::Key(key) => to_json(key),
+            ControlValue::Incarnation(incarnation) => to_json(incarnation),
+        }
+    }
+
+    /// Reads the value that stands under `key`; a mark's that cannot be read counts as the strictest.
+    pub(super) fn decode(key: &ControlKey, bytes: &[u8]) -> Option<ControlValue> {
+        match key {
+            ControlKey::Mark(mark_key) => Some(ControlValue::Mark(
+                object::<Mark>(bytes)
+                    .filter(|mark| mark::check(mark_key, mark).is_ok())
+                    .unwrap_or_else(Mark::strictest),
+            )),
+            ControlKey::Domain { .. } => {
+                object::<Domain>(bytes).filter(|domain| domain.pad <= PAD_MAX).map(ControlValue::Domain)
+            }
+            ControlKey::Stage { .. } => Some(ControlValue::Stage(object(bytes).unwrap_or(StageRecord {
+                stage: Stage::Enforced,
+                since: None,
+                at: None,
+            }))),
+            ControlKey::Key { .. } => object(bytes).map(ControlValue::Key),
+            ControlKey::Incarnation => object(bytes).map(ControlValue::Incarnation),
+        }
+    }
+}
+
+/// Reads a record that must be an object: serde would take an array for its fields in order too.
+fn object<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    bytes.trim_ascii_start().starts_with(b"{").then(|| serde_json::from_slice(bytes).ok())?
+}
+
+/// Serialises through a [`Value`] whose maps are rebuilt in order, so that keys are sorted.
+fn to_json<T: Serialize>(wire: &T) -> Vec<u8> {
+    let sorted: BTreeMap<String, Value> = match serde_json::to_value(wire) {
+        Ok(Value::Object(map)) => map.into_iter().collect(),
+        // the wire structs above are plain records of texts, numbers and booleans
+        _ => BTreeMap::new(),
+    };
+    serde_json::to_vec(&sorted).unwrap_or_default()
+}
