@@ -73,9 +73,9 @@ fn a_day_of_an_operator() {
 
     // a mark acts on the live stream
     let mark = "mark --config i.toml --workspace acme --on parameter --name code --by ann";
-    expect(&site, mark, "1 marked, 0 held already; policy version 4\n");
-    expect(&site, mark, "0 marked, 1 held already; policy version 4\n");
-    sidecar.logged("policy in force", |line| line["version"] == 4);
+    expect(&site, mark, "1 marked, 0 held already; policy version 5\n");
+    expect(&site, mark, "0 marked, 1 held already; policy version 5\n");
+    sidecar.logged("policy in force", |line| line["version"] == 5);
     eventually("the mark in force", || {
         write(&site, 0, &event(2));
         values(&site, "protected", 2).last().filter(|last| !last.contains("c2")).map(|_| ())
@@ -85,12 +85,12 @@ fn a_day_of_an_operator() {
         "marks --config i.toml",
         "WORKSPACE  ON         NAME   EVENT  LEVEL  PROTECT  MASK  DOMAIN  SINCE  BY\n\
          *          attribute  email  -      9999   encrypt  -     -       2      -\n\
-         acme       parameter  code   -      9999   encrypt  -     -       4      ann\n",
+         acme       parameter  code   -      9999   encrypt  -     -       5      ann\n",
     );
     expect(
         &site,
         "unmark --config i.toml --workspace acme --on parameter --name code",
-        "1 withdrawn; policy version 6\n",
+        "1 withdrawn; policy version 7\n",
     );
 
     // what is rejected is listed, opened and replayed
