@@ -13,7 +13,7 @@ use sivcar::privacy::path::Path;
 use sivcar::privacy::policy::Policy;
 use sivcar::privacy::protect::{Outputs, Protector};
 use sivcar::privacy::scan::{Limits, Tape, scan};
-use sivcar::privacy::settings::{Case, Ids, Layout, Settings, Source, SourceKind, Unlisted, View};
+use sivcar::privacy::settings::{Case, Fold, Ids, Layout, Partitioner, Settings, Source, SourceKind, Unlisted, View};
 use sivcar::record::Record;
 
 fn event() -> Vec<u8> {
@@ -50,6 +50,9 @@ fn policy() -> Policy {
         sealed_input: false,
         ids: Ids::Clear,
         case: Case::Fold,
+        state: Fold::Merge,
+        events: None,
+        partitioner: Partitioner::Murmur2,
     };
     let view = View {
         name: "debug".to_owned(),

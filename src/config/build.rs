@@ -22,7 +22,9 @@ use super::{effective, layouts, properties};
 use crate::keys::KeySource;
 use crate::privacy::path::Path;
 use crate::privacy::scan::Limits;
-use crate::privacy::settings::{LEVEL_MAX, Layout, Settings, SettingsError, Source, SourceKind, View, is_name};
+use crate::privacy::settings::{
+    Fold, LEVEL_MAX, Layout, Partitioner, Settings, SettingsError, Source, SourceKind, View, is_name,
+};
 use crate::stream::transaction::TransactionLimits;
 
 /// The depth of a document is an index into fixed tables further on.
@@ -33,6 +35,8 @@ const RECORD_BYTES_MAX: i64 = 1 << 30;
 const OUTPUT_BYTES_MAX: i64 = 64 << 20;
 /// A quarter of the shortest transaction timeout.
 const TRANSACTION_TIME_MAX: Duration = Duration::from_millis(2_500);
+/// From what one profile at the limits takes to what one machine has.
+const STATE_BYTES: RangeInclusive<i64> = 1 << 20..=1 << 40;
 const NAME_RULE: &str = "must be 1–64 letters, digits, '.', '_' or '-'";
 
 /// Reads, fills in, checks and builds.
@@ -50,6 +54,7 @@ fn read(text: &str, around: &Surroundings, hidden: &mut Substituted) -> Result<C
     let instance = named("instance", file.instance.get_or_insert_with(|| nowhere(around.host.to_owned())))?;
     let mut config = Config { instance, instance_is_named, ..build(&file, around.folder)? };
     resolve(&mut file, around.folder);
+    fill(&mut file);
     config.effective = effective::render(&file, &hidden.places).map_err(|what| (0..0, what))?;
     Ok(config)
 }
@@ -61,6 +66,14 @@ fn resolve(file: &mut File, folder: &Folder) {
         if let Some(path) = &mut keys.get_mut().file {
             *path = folder.join(&*path).display().to_string();
         }
+    }
+}
+
+/// What a profile source has without saying so, as the effective configuration shows it.
+fn fill(file: &mut File) {
+    for source in file.source.iter_mut().filter(|source| source.kind == SourceKind::Profile) {
+        source.state.get_or_insert_with(|| nowhere(Fold::default()));
+        source.partitioner.get_or_insert_with(|| nowhere(Partitioner::default()));
     }
 }
 
@@ -90,6 +103,7 @@ fn build(file: &File, folder: &Folder) -> Result<Config, Problem> {
                 duration("time", text, Duration::from_millis(1)..=TRANSACTION_TIME_MAX)
             })?,
         },
+        state_bytes: number("task-bytes", &file.state.task_bytes, STATE_BYTES)?,
         max_staleness: at(&file.policy.max_staleness, |text| duration("max-staleness", text, seconds(1..=3_600)))?,
         listen: at(&file.http.listen, |text| {
             text.parse().map_err(|_| "listen must be an address and a port, as \"127.0.0.1:9464\"".to_owned())
@@ -119,7 +133,7 @@ fn settings(file: &File) -> Result<Settings, Problem> {
             string_bytes: number("string-bytes", &limits.string_bytes, 1..=RECORD_BYTES_MAX)?,
         },
         workspaces,
-        sources: file.source.iter().map(|written| source(written, &own)).collect::<Result<_, _>>()?,
+        sources: file.source.iter().map(|written| source(written, file, &own)).collect::<Result<_, _>>()?,
         views: file.view.iter().map(view).collect::<Result<_, _>>()?,
     })
 }
@@ -148,7 +162,7 @@ fn own_layouts(file: &File) -> Result<Vec<Layout>, Problem> {
     Ok(layouts)
 }
 
-fn source(written: &file::Source, own: &[Layout]) -> Result<Source, Problem> {
+fn source(written: &file::Source, file: &File, own: &[Layout]) -> Result<Source, Problem> {
     for (key, name) in
         [("topic", &written.topic), ("protected", &written.protected), ("dead-letters", &written.dead_letters)]
     {
@@ -165,6 +179,33 @@ fn source(written: &file::Source, own: &[Layout]) -> Result<Source, Problem> {
         sealed_input: written.sealed_input,
         ids: written.ids,
         case: written.case,
+        state: of_profiles("state", written, &written.state)?.unwrap_or_default(),
+        events: of_profiles("events", written, &written.events)?
+            .map(|topic| events(written, file, &topic))
+            .transpose()?,
+        partitioner: of_profiles("partitioner", written, &written.partitioner)?.unwrap_or_default(),
+    })
+}
+
+/// The value of a key that only a profile source has.
+fn of_profiles<T: Clone>(key: &str, source: &file::Source, value: &Option<Spanned<T>>) -> Result<Option<T>, Problem> {
+    match value {
+        Some(value) if source.kind != SourceKind::Profile => {
+            wrong(value, format!("{key} is for sources of kind \"profile\""))
+        }
+        value => Ok(value.as_ref().map(|value| value.get_ref().clone())),
+    }
+}
+
+/// The index of the event source `topic`.
+fn events(source: &file::Source, file: &File, topic: &str) -> Result<usize, Problem> {
+    let known = |source: &&file::Source| source.kind == SourceKind::Event;
+    let found = file.source.iter().position(|source| source.topic.get_ref() == topic && known(&source));
+    found.ok_or_else(|| {
+        let known: Vec<&str> = file.source.iter().filter(known).map(|source| source.topic.get_ref().as_str()).collect();
+        let span = source.events.as_ref().map_or(0..0, Spanned::span);
+        let hint = if known.is_empty() { "there is none".to_owned() } else { suggest(topic, &known) };
+        (span, format!("events {topic:?} is no source of kind \"event\"; {hint}"))
     })
 }
 

@@ -12,7 +12,7 @@ use toml::Spanned;
 use super::properties::Kafka;
 use crate::privacy::mark::{On, Protect};
 use crate::privacy::mask::Mask;
-use crate::privacy::settings::{Case, Ids, LEVEL_MAX, SourceKind, Stage, Unlisted};
+use crate::privacy::settings::{Case, Fold, Ids, LEVEL_MAX, Partitioner, SourceKind, Stage, Unlisted};
 
 /// A text and where it stands.
 pub(super) type Text = Spanned<String>;
@@ -39,6 +39,8 @@ pub(super) struct File {
     pub policy: Policy,
     #[serde(default)]
     pub transaction: Transaction,
+    #[serde(default)]
+    pub state: State,
     #[serde(default)]
     pub http: Http,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,6 +90,22 @@ pub(super) struct Transaction {
     pub records: Number,
     pub output_bytes: Number,
     pub time: Text,
+}
+
+/// `[state]`.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct State {
+    pub store: Store,
+    pub task_bytes: Number,
+}
+
+/// Where profiles are kept.
+#[derive(Clone, Copy, Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Store {
+    #[default]
+    Memory,
 }
 
 /// `[http]`.
@@ -159,6 +177,12 @@ pub(super) struct Source {
     pub ids: Ids,
     #[serde(default)]
     pub case: Case,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<Spanned<Fold>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partitioner: Option<Spanned<Partitioner>>,
 }
 
 /// `[[domain]]`.
@@ -254,6 +278,12 @@ impl Default for Policy {
 impl Default for Transaction {
     fn default() -> Self {
         Self { records: nowhere(5_000), output_bytes: nowhere(8_388_608), time: nowhere("100ms".to_owned()) }
+    }
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { store: Store::Memory, task_bytes: nowhere(1 << 30) }
     }
 }
 

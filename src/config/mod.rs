@@ -52,6 +52,8 @@ pub struct Config {
     pub topics: Topics,
     /// When a transaction is full.
     pub transaction: TransactionLimits,
+    /// The most that the profiles of one task may take, in bytes, as they are kept.
+    pub state_bytes: usize,
     /// How long tasks go on while the control topic's end cannot be confirmed.
     pub max_staleness: Duration,
     /// Where HTTP listens.

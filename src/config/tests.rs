@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::privacy::control::{ControlKey, ControlValue};
-use crate::privacy::settings::{Case, Ids, Stage, Unlisted};
+use crate::privacy::settings::{Case, Fold, Ids, Partitioner, Stage, Unlisted};
 
 const EXAMPLE: &str = include_str!("../../examples/sivcar.toml");
 
@@ -62,6 +62,7 @@ fn the_least_has_the_documented_defaults() {
         config.transaction,
         TransactionLimits { records: 5_000, output_bytes: 8_388_608, time: Duration::from_millis(100) }
     );
+    assert_eq!(config.state_bytes, 1 << 30);
     assert_eq!(config.max_staleness, Duration::from_secs(30));
     assert_eq!(config.listen.to_string(), "127.0.0.1:9464");
     assert_eq!(config.keys, KeySource::File(PathBuf::from("/etc/sivcar/k.json")));
@@ -82,6 +83,7 @@ fn the_example_says_what_its_comments_say() {
     assert_eq!(config.kafka.consumer["fetch.wait.max.ms"], "100");
     assert_eq!(config.kafka.producer["linger.ms"], "3");
     assert_eq!(config.topics, Topics { create: true, replication_factor: 3 });
+    assert_eq!(config.state_bytes, 2_000_000_000);
     assert_eq!(config.max_staleness, Duration::from_secs(60));
     assert_eq!(settings.workspaces, BTreeSet::from(["north", "partner", "south"].map(str::to_owned)));
     assert_eq!(config.workspace_keys["south"], KeySource::Env("SOUTH_KEYSET".to_owned()));
@@ -89,6 +91,8 @@ fn the_example_says_what_its_comments_say() {
     let till = &settings.sources[1];
     assert_eq!((till.ids, till.case), (Ids::Seal, Case::Exact));
     assert_eq!(till.layout.event.iter().map(|path| path.text()).collect::<Vec<_>>(), ["what", "legacy.what"]);
+    let customers = &settings.sources[2];
+    assert_eq!((customers.state, customers.events), (Fold::Replace, Some(0)));
     assert_eq!(settings.sources[3].workspace.as_deref(), Some("partner"));
     assert!(settings.sources[3].sealed_input);
     assert_eq!((settings.views[0].unlisted, settings.views[1].unlisted), (Unlisted::Mask, Unlisted::Show));
@@ -200,14 +204,48 @@ fn unknown_keys_are_refused_with_their_place_and_the_nearest_name() {
         &format!("http = {{ listen = \"127.0.0.1:1\", \"ä\" = 1 }}\n{LEAST}"),
         "f:1:34: unknown key \"ä\"; known here: \"listen\"",
     );
-    for later in ["[state]\nstore = \"memory\"\n", "[[test-profile]]\nworkspace = \"acme\"\nid = \"42\"\n"] {
-        let error = parse(&format!("{later}{LEAST}")).expect_err("of a later version");
-        assert!(error.starts_with("f:1:") && error.contains("unknown key"), "{error}");
+    let later = "[[test-profile]]\nworkspace = \"acme\"\nid = \"42\"\n";
+    let error = parse(&format!("{later}{LEAST}")).expect_err("of a later version");
+    assert!(error.starts_with("f:1:") && error.contains("unknown key"), "{error}");
+}
+
+#[test]
+fn what_profiles_have_is_for_profiles_alone() {
+    for (line, key) in [("state = \"merge\"", "state"), ("events = \"raw\"", "events")] {
+        let place = key.len() + 4;
+        let refusal = format!("f:9:{place}: {key} is for sources of kind \"profile\"");
+        refused(&format!("{LEAST}{line}\n"), &refusal);
     }
-    for later in ["state = \"merge\"", "events = \"raw\"", "partitioner = \"murmur2\""] {
-        let error = parse(&format!("{LEAST}{later}\n")).expect_err("of a later version");
-        assert!(error.starts_with("f:9:1: unknown key"), "{error}");
-    }
+    refused(&format!("{LEAST}partitioner = \"murmur2\"\n"), "f:9:15: partitioner is for sources of kind \"profile\"");
+    let profiles = format!(
+        "{LEAST}[[source]]\ntopic = \"users\"\nkind = \"profile\"\nprotected = \"p\"\ndead-letters = \"dead\"\n"
+    );
+    let defaults = accepted(&profiles);
+    let source = &defaults.settings.sources[1];
+    assert_eq!((source.state, source.events, source.partitioner), (Fold::Merge, None, Partitioner::Murmur2));
+    let table: toml::Table = defaults.effective().parse().expect("is TOML");
+    assert_eq!(table["source"][1]["state"].as_str(), Some("merge"));
+    assert_eq!(table["source"][1]["partitioner"].as_str(), Some("murmur2"));
+    assert!(table["source"][0].get("state").is_none());
+    let told = accepted(&format!("{profiles}state = \"replace\"\nevents = \"raw\"\npartitioner = \"murmur2\"\n"));
+    assert_eq!((told.settings.sources[1].state, told.settings.sources[1].events), (Fold::Replace, Some(0)));
+    refused(
+        &format!("{profiles}events = \"rwa\"\n"),
+        "f:14:10: events \"rwa\" is no source of kind \"event\"; did you mean \"raw\"?",
+    );
+    refused(
+        &format!("{profiles}events = \"users\"\n"),
+        "f:14:10: events \"users\" is no source of kind \"event\"; known here: \"raw\"",
+    );
+    refused(
+        &format!("{profiles}workspace = \"b\"\nevents = \"raw\"\n")
+            .replace("topic = \"raw\"\n", "topic = \"raw\"\nworkspace = \"a\"\n"),
+        "f:11:9: source \"users\": events names \"raw\", which does not carry every workspace that this source does",
+    );
+    refused(
+        &format!("{profiles}state = \"patch\"\n"),
+        "f:14:9: unknown value \"patch\"; known here: \"merge\", \"replace\"",
+    );
 }
 
 #[test]
@@ -232,6 +270,8 @@ fn every_refusal_says_where_and_what() {
         ),
         ("policy = { max-staleness = \"2h\" }\n", "f:1:28: max-staleness must be 1s–3600s".to_owned()),
         ("transaction = { time = \"3s\" }\n", "f:1:24: time must be 1ms–2.5s".to_owned()),
+        ("state = { task-bytes = 1000 }\n", "f:1:24: task-bytes must be 1048576–1099511627776".to_owned()),
+        ("state = { store = \"tape\" }\n", "f:1:19: unknown value \"tape\"; known here: \"memory\"".to_owned()),
         ("transaction = { records = 0 }\n", "f:1:27: records must be 1–100000".to_owned()),
         (
             "http = { listen = \"9464\" }\n",

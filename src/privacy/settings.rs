@@ -58,6 +58,26 @@ pub enum Case {
     Exact,
 }
 
+/// What a record of a profile source does to the profile's state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fold {
+    /// It is a patch: RFC 7396.
+    #[default]
+    Merge,
+    /// It is the whole profile.
+    Replace,
+}
+
+/// What chooses the partition of a synthetic event from its key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Partitioner {
+    /// As Java's producer does.
+    #[default]
+    Murmur2,
+}
+
 /// What is enforced in protected topics for one workspace; views mask in every stage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -113,6 +133,12 @@ pub struct Source {
     pub ids: Ids,
     /// How names are compared.
     pub case: Case,
+    /// What a record does to its profile's state; of no effect on events.
+    pub state: Fold,
+    /// Of a profile source: index of the event source whose outputs take the synthetic events; `None`: none are made.
+    pub events: Option<usize>,
+    /// How a synthetic event's partition is chosen.
+    pub partitioner: Partitioner,
 }
 
 /// What a view shows of fields that no rule touches.
@@ -188,10 +214,33 @@ impl Settings {
                 return error(format!("source {:?}", source.topic), "is configured twice");
             }
         }
+        for source in &self.sources {
+            self.check_events(source)
+                .map_err(|what| SettingsError { where_: format!("source {:?}", source.topic), what })?;
+        }
         for view in &self.views {
             view.check(self).map_err(|what| SettingsError { where_: format!("view {:?}", view.name), what })?;
         }
         self.check_topics()
+    }
+
+    /// A synthetic event needs a source that can tell whose it is, where its attributes stand, and whose keyset sealed them.
+    fn check_events(&self, source: &Source) -> Result<(), String> {
+        let Some(index) = source.events else { return Ok(()) };
+        let Some(events) = self.sources.get(index).filter(|events| events.kind == SourceKind::Event) else {
+            return Err("events names no source of kind \"event\"".to_owned());
+        };
+        let (topic, layout) = (&events.topic, &events.layout);
+        if source.kind != SourceKind::Profile {
+            return Err("events is for sources of kind \"profile\"".to_owned());
+        }
+        if layout.id.is_none() || layout.attributes.is_empty() {
+            return Err(format!("events names {topic:?}, whose layout {:?} has no id or no attributes", layout.name));
+        }
+        if !events.carries_all_of(source) {
+            return Err(format!("events names {topic:?}, which does not carry every workspace that this source does"));
+        }
+        Ok(())
     }
 
     /// Whether `topic` is named like one that sivcar keeps for itself: who could write it through a source or an output could switch
@@ -236,6 +285,17 @@ impl Settings {
 }
 
 impl Source {
+    /// Whether every workspace that `other` may carry is one that documents of this source may have.
+    fn carries_all_of(&self, other: &Source) -> bool {
+        match (&self.workspace, &other.workspace) {
+            (Some(fixed), Some(other)) => fixed == other,
+            (Some(fixed), None) => other.workspaces.len() == 1 && other.workspaces.contains(fixed),
+            (None, _) if self.workspaces.is_empty() => true,
+            (None, Some(other)) => self.workspaces.contains(other),
+            (None, None) => !other.workspaces.is_empty() && other.workspaces.is_subset(&self.workspaces),
+        }
+    }
+
     fn check(&self) -> Result<(), String> {
         self.layout.check().map_err(|what| format!("layout {:?}: {what}", self.layout.name))?;
         if self.kind == SourceKind::Profile && self.layout.id.is_none() {
@@ -297,69 +357,4 @@ impl Layout {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// One event source with a view.
-    pub(crate) fn settings() -> Settings {
-        let path = |text| Path::parse(text).ok();
-        let layout = Layout { name: "plain".to_owned(), workspace: path("workspace"), ..Layout::default() };
-        let source = Source {
-            topic: "raw".to_owned(),
-            kind: SourceKind::Event,
-            layout,
-            workspace: None,
-            workspaces: BTreeSet::new(),
-            protected: "protected".to_owned(),
-            dead_letters: "dead".to_owned(),
-            sealed_input: false,
-            ids: Ids::Clear,
-            case: Case::Fold,
-        };
-        let view = View {
-            name: "debug".to_owned(),
-            clearance: 0,
-            unlisted: Unlisted::Mask,
-            show: Vec::new(),
-            headers: BTreeSet::new(),
-            topics: BTreeMap::from([("raw".to_owned(), "view".to_owned())]),
-        };
-        Settings {
-            group: "group".to_owned(),
-            limits: Limits::default(),
-            workspaces: BTreeSet::new(),
-            sources: vec![source],
-            views: vec![view],
-        }
-    }
-
-    #[test]
-    fn no_source_or_output_is_a_topic_of_sivcars_own() {
-        assert_eq!(settings().check(), Ok(()));
-        for name in ["group.control", "group.status", "group.raw.users.changelog"] {
-            let edits: [fn(&mut Settings, String); 4] = [
-                |settings, name| settings.sources[0].protected = name,
-                |settings, name| settings.sources[0].dead_letters = name,
-                |settings, name| drop(settings.views[0].topics.insert("raw".to_owned(), name)),
-                |settings, name| {
-                    settings.views.clear();
-                    settings.sources[0].topic = name;
-                },
-            ];
-            for edit in edits {
-                let mut settings = settings();
-                edit(&mut settings, name.to_owned());
-                let refused = settings.check().expect_err(name);
-                assert_eq!(refused.what, "is kept by sivcar for itself; choose another name");
-            }
-        }
-    }
-
-    #[test]
-    fn a_view_does_not_list_the_root() {
-        let mut settings = settings();
-        settings.views[0].show = vec![Path::parse("$").expect("a path")];
-        let refused = settings.check().expect_err("refused");
-        assert_eq!(refused.what, "show names \"$\", which is everything; set unlisted = \"show\" instead");
-    }
-}
+pub(crate) mod tests;

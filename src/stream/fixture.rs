@@ -13,7 +13,7 @@ use crate::privacy::keyset::{Keyring, Keyset};
 use crate::privacy::path::Path;
 use crate::privacy::policy::Policy;
 use crate::privacy::scan::Limits;
-use crate::privacy::settings::{Case, Ids, Layout, Settings, Source, SourceKind};
+use crate::privacy::settings::{Case, Fold, Ids, Layout, Partitioner, Settings, Source, SourceKind};
 use crate::record::Record;
 
 pub fn settings() -> Settings {
@@ -39,6 +39,9 @@ pub fn settings() -> Settings {
             sealed_input: false,
             ids: Ids::Clear,
             case: Case::Fold,
+            state: Fold::Merge,
+            events: None,
+            partitioner: Partitioner::Murmur2,
         }],
         views: Vec::new(),
     }

@@ -9,7 +9,7 @@ use sivcar::privacy::mark::{Mark, MarkKey, On, Protect};
 use sivcar::privacy::mask::Mask;
 use sivcar::privacy::path::Path;
 use sivcar::privacy::scan::Limits;
-use sivcar::privacy::settings::{Case, Ids, Layout, Settings, Source, SourceKind, Unlisted, View};
+use sivcar::privacy::settings::{Case, Fold, Ids, Layout, Partitioner, Settings, Source, SourceKind, Unlisted, View};
 
 /// The keys of all worlds: `beta`'s own are missing, `gamma` has its own.
 pub fn keyring() -> Arc<Keyring> {
@@ -78,6 +78,9 @@ pub fn world(index: usize) -> (Settings, Table) {
         sealed_input: false,
         ids: if index >= LAYOUTS.len() { Ids::Seal } else { Ids::Clear },
         case: Case::Fold,
+        state: Fold::Merge,
+        events: None,
+        partitioner: Partitioner::Murmur2,
     };
     let settings = Settings {
         group: "sivcar".to_owned(),

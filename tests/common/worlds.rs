@@ -15,7 +15,7 @@ use sivcar::privacy::mark::{self, Mark, MarkKey, On, Protect};
 use sivcar::privacy::mask::Mask;
 use sivcar::privacy::path::{Path, Step};
 use sivcar::privacy::scan::Limits;
-use sivcar::privacy::settings::{Case, Ids, Layout, Settings, Source, Stage, Unlisted, View};
+use sivcar::privacy::settings::{Case, Fold, Ids, Layout, Partitioner, Settings, Source, Stage, Unlisted, View};
 use sivcar::record::{Header, Record};
 
 use super::fixed::{LAYOUTS, layout};
@@ -218,6 +218,9 @@ fn source() -> impl Strategy<Value = Source> {
                 sealed_input,
                 ids: if seals { Ids::Seal } else { Ids::Clear },
                 case: if exact { Case::Exact } else { Case::Fold },
+                state: Fold::Merge,
+                events: None,
+                partitioner: Partitioner::Murmur2,
             }
         },
     )

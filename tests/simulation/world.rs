@@ -13,7 +13,7 @@ use sivcar::privacy::mark::{Mark, MarkKey, On, Protect};
 use sivcar::privacy::path::Path;
 use sivcar::privacy::policy::Policy;
 use sivcar::privacy::scan::Limits;
-use sivcar::privacy::settings::{Case, Ids, Layout, Settings, Source, SourceKind, Unlisted, View};
+use sivcar::privacy::settings::{Case, Fold, Ids, Layout, Partitioner, Settings, Source, SourceKind, Unlisted, View};
 use sivcar::record::{Partition, Record};
 use sivcar::stream::context::{Context, Plan};
 use sivcar::stream::current::Snapshot;
@@ -68,6 +68,9 @@ pub fn settings() -> Settings {
         sealed_input: false,
         ids: Ids::Clear,
         case: Case::Fold,
+        state: Fold::Merge,
+        events: None,
+        partitioner: Partitioner::Murmur2,
     };
     let view = View {
         name: "debug".into(),
