@@ -32,10 +32,11 @@
 //!
 //! # Where things are
 //!
-//! Dependencies run one way: `{record, secret} ← privacy ← stream ← {kafka, memory} ← cli`.
+//! Dependencies run one way: `{record, secret} ← privacy ← profile ← stream ← {kafka, memory} ← cli`.
 //!
 //! - [`record`] and [`secret`] are the words of the stream, and values that cannot be printed.
 //! - [`privacy`] is pure: no file, clock, randomness, thread or broker. It is all that decides about a value.
+//! - [`profile`] is pure too: what a profile's records come to, and how that is kept.
 //! - [`stream`] is the runtime, written against a seam of small traits ([`stream::log`]).
 //! - [`kafka`] and [`memory`] are the two logs behind the seam: the real one, and one with transactions in memory.
 //! - [`keys`] gets and keeps keysets; [`config`] turns a file into settings; [`telemetry`] and [`http`] show what happens.
@@ -51,6 +52,7 @@ pub mod kafka;
 pub mod keys;
 pub mod memory;
 pub mod privacy;
+pub mod profile;
 pub mod record;
 pub mod secret;
 pub mod stream;

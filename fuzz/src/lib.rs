@@ -55,7 +55,7 @@ pub fn protect(data: &[u8]) {
             Rc::new(pipeline::Pipeline::new(settings, table, fixed::keyring()))
         }))
     });
-    let record = Record { value: Some(value.to_vec()), ..Record::default() };
+    let record = Record { key: Some(Vec::new()), value: Some(value.to_vec()), ..Record::default() };
     pipeline.writes_what_the_rules_say(&record);
     pipeline.leaks_nothing(&record);
     pipeline.reveals(&record);

@@ -20,6 +20,8 @@ pub enum Reason {
     IdMissing,
     WorkspaceInvalid,
     WorkspaceUnknown,
+    ProfileWithoutKey,
+    ProfileKeyMismatch,
     KeysetMissing,
     NumberOutOfRange,
     OutputTooLarge,
@@ -28,7 +30,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables and metrics.
-    pub const ALL: [Reason; 17] = [
+    pub const ALL: [Reason; 19] = [
         Reason::TooLarge,
         Reason::NotUtf8,
         Reason::ByteOrderMark,
@@ -42,6 +44,8 @@ impl Reason {
         Reason::IdMissing,
         Reason::WorkspaceInvalid,
         Reason::WorkspaceUnknown,
+        Reason::ProfileWithoutKey,
+        Reason::ProfileKeyMismatch,
         Reason::KeysetMissing,
         Reason::NumberOutOfRange,
         Reason::OutputTooLarge,
@@ -64,6 +68,8 @@ impl Reason {
             Reason::IdMissing => "id_missing",
             Reason::WorkspaceInvalid => "workspace_invalid",
             Reason::WorkspaceUnknown => "workspace_unknown",
+            Reason::ProfileWithoutKey => "profile_without_key",
+            Reason::ProfileKeyMismatch => "profile_key_mismatch",
             Reason::KeysetMissing => "keyset_missing",
             Reason::NumberOutOfRange => "number_out_of_range",
             Reason::OutputTooLarge => "output_too_large",

@@ -9,7 +9,7 @@ use super::canonical;
 use super::error::Reason;
 use super::fold;
 use super::layout::{Holds, Located};
-use super::policy::{Identifier, Rule, Rules, Verdict};
+use super::rules::{Identifier, Rule, Rules, Verdict};
 use super::scan::{Document, Kind};
 use super::settings::{Case, Ids};
 
@@ -34,6 +34,8 @@ pub struct Fields {
     shown: Vec<(usize, usize)>,
     /// Members of the root that are named as sivcar's own.
     own: Vec<usize>,
+    /// Nodes that a mark of [`Search::noted`] matches, with the mark, in document order.
+    noted: Vec<(usize, u32)>,
     /// Nodes that the walk must reach even where no path can go on: containers and ids, in document order.
     points: Vec<usize>,
 }
@@ -50,6 +52,8 @@ pub struct Search<'a> {
     pub ids: Ids,
     /// How names are compared.
     pub case: Case,
+    /// Marks whose matches are noted; they hold for every event.
+    pub noted: &'a [u32],
 }
 
 impl Fields {
@@ -61,6 +65,7 @@ impl Fields {
         self.fields.clear();
         self.shown.clear();
         self.own.clear();
+        self.noted.clear();
         self.points.clear();
         let located = search.located;
         self.points.extend(located.containers.iter().map(|(node, _)| *node).chain(located.id).chain(located.uuid));
@@ -134,11 +139,53 @@ impl Fields {
             canonical::check_numbers(document, member)?;
             self.fields.push(Field { node: member, verdict });
         }
+        if !word && !search.noted.is_empty() {
+            self.note(member, search.noted, automaton.ends(below));
+        }
         self.shown.extend(automaton.ends(below).filter_map(|rule| match rule {
             Rule::Show(view) => Some((member, view)),
             Rule::Mark(_) => None,
         }));
         Ok(())
+    }
+
+    fn note(&mut self, member: usize, noted: &[u32], rules: impl Iterator<Item = Rule>) {
+        for rule in rules {
+            let Rule::Mark(mark) = rule else { continue };
+            // one mark may end at several states
+            let known =
+                self.noted.iter().rev().take_while(|(node, _)| *node == member).any(|(_, other)| *other == mark);
+            if noted.contains(&mark) && !known {
+                self.noted.push((member, mark));
+            }
+        }
+    }
+
+    /// What was found for one of `arrays`, in document order, holds for each of its elements from now on, and not for it.
+    pub fn spread(&mut self, document: &Document, arrays: &[usize]) {
+        let (whole, mut rest): (Vec<Field>, Vec<Field>) =
+            self.fields.drain(..).partition(|field| arrays.binary_search(&field.node).is_ok());
+        for Field { node, verdict } in whole {
+            rest.extend(document.children(node).map(|node| Field { node, verdict }));
+        }
+        rest.sort_by_key(|field| field.node);
+        self.fields = rest;
+    }
+
+    /// Adds fields to those that were found, but for those in a member that goes anyway. Where one was found already, the stricter of
+    /// both holds, in the domain of the one that is added.
+    pub fn force(&mut self, document: &Document, forced: impl Iterator<Item = Field>) {
+        let Self { fields, own, .. } = self;
+        let goes = |node: usize| own.iter().any(|own| *own <= node && node < document.node(*own).next as usize);
+        fields.extend(forced.filter(|field| !goes(field.node)));
+        fields.sort_by_key(|field| field.node); // stable: what was found stands before what is added
+        fields.dedup_by(|added, found| {
+            let same = added.node == found.node;
+            if same {
+                found.verdict = added.verdict.with(&found.verdict);
+            }
+            same
+        });
     }
 
     /// Whether a container or an id stands at or below `node`.
@@ -170,6 +217,11 @@ impl Fields {
     pub fn is_shown(&self, node: usize, view: usize) -> bool {
         let first = self.shown.partition_point(|(shown, _)| *shown < node);
         self.shown[first..].iter().take_while(|(shown, _)| *shown == node).any(|(_, shows)| *shows == view)
+    }
+
+    /// The nodes that marks of [`Search::noted`] match, in document order; words are none.
+    pub fn noted(&self) -> &[(usize, u32)] {
+        &self.noted
     }
 
     /// Members of the root that are named as sivcar's own, and go.

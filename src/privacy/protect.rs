@@ -7,40 +7,61 @@
 //!
 //! Always holds: a record that cannot be read or protected gives a [`Rejection`] and no output; partition, order and timestamp are
 //! kept; what leaves says under which policy version it was made. Values in, values out: the same record, policy and keyring give
-//! the same bytes. Deliberately not here: where outputs go, and what becomes of a rejected record.
+//! the same bytes. A profile's record tells whose it is ([`Identity`]) from the same scan. Deliberately not here: where outputs go, and
+//! what becomes of a rejected record.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
-use super::clearance::{Sight, ViewEditor};
+use super::canonical;
 use super::error::Reason;
 use super::fields::{Fields, Search};
+use super::fold;
 use super::keyset::Keyring;
 use super::layout::{self, Located};
 use super::mark::EVERYWHERE;
+use super::page::{Page, protected_record, view_record, views_of};
 use super::policy::Policy;
-use super::protected::{LooseTokens, ProtectedEditor};
 use super::scan::{self, Document, Kind, Tape};
-use super::settings::{Source, SourceKind, Stage, View, is_name};
-use super::splice::splice;
+use super::settings::{Source, SourceKind, is_name};
 use super::tally::Tally;
-use super::value::{ValueSealer, WorkspaceSealer};
-use crate::record::{Header, Record};
+use super::value::ValueSealer;
+use crate::record::Record;
 
-/// The header that tells the policy version, decimal.
-pub const POLICY_HEADER: &str = "sivcar-policy";
-/// The header that tells a stage in which nothing is enforced yet.
-pub const STAGE_HEADER: &str = "sivcar-stage";
-/// What names of sivcar's own headers begin with.
-pub const OWN_HEADERS: &str = "sivcar-";
+pub use super::page::{OWN_HEADERS, POLICY_HEADER, STAGE_HEADER, SYNTHETIC_HEADER};
 
 /// Protects records under one policy and keyring. Owned by one worker, and reused from record to record.
 pub struct Protector {
-    policy: Arc<Policy>,
-    sealer: ValueSealer,
-    tape: Tape,
-    located: Located,
-    fields: Fields,
+    pub(super) policy: Arc<Policy>,
+    pub(super) sealer: ValueSealer,
+    /// Of the record, or of the profile that a synthetic event tells of.
+    pub(super) read: Scratch,
+    /// Of the synthetic event.
+    pub(super) made: Scratch,
+}
+
+/// What reading one document leaves, kept to reuse the memory.
+#[derive(Default)]
+pub(super) struct Scratch {
+    pub(super) tape: Tape,
+    pub(super) located: Located,
+    pub(super) fields: Fields,
+}
+
+/// Whose record it is.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// The workspace.
+    pub workspace: String,
+    /// The profile's id, as canonical JSON text.
+    pub id: String,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").field("workspace", &self.workspace).finish_non_exhaustive()
+    }
 }
 
 /// Everything that one record gives.
@@ -50,8 +71,18 @@ pub struct Outputs {
     pub protected: Record,
     /// The records for the views that the source has, by index of view.
     pub views: Vec<(usize, Record)>,
+    /// Whose record it is: of a profile source's documents.
+    pub identity: Option<Identity>,
     /// What was done.
     pub tally: Tally,
+}
+
+impl Outputs {
+    pub(super) fn clear(&mut self) {
+        self.tally.clear();
+        self.views.clear();
+        self.identity = None;
+    }
 }
 
 /// Why a record gives no output.
@@ -72,13 +103,7 @@ impl From<Reason> for Rejection {
 impl Protector {
     /// A protector under `policy` and `keyring`.
     pub fn new(policy: Arc<Policy>, keyring: Arc<Keyring>) -> Self {
-        Self {
-            policy,
-            sealer: ValueSealer::new(keyring),
-            tape: Tape::default(),
-            located: Located::default(),
-            fields: Fields::default(),
-        }
+        Self { policy, sealer: ValueSealer::new(keyring), read: Scratch::default(), made: Scratch::default() }
     }
 
     /// The policy it protects under.
@@ -97,16 +122,48 @@ impl Protector {
     /// [`Rejection`]; `outputs` is of no use then.
     pub fn protect(&mut self, source: usize, record: &Record, outputs: &mut Outputs) -> Result<(), Rejection> {
         let policy = Arc::clone(&self.policy);
-        let settings = policy.settings();
-        outputs.tally.clear();
-        outputs.views.clear();
-        if record.bytes() > settings.limits.record_bytes {
+        outputs.clear();
+        if record.bytes() > policy.settings().limits.record_bytes {
             return Err(Reason::TooLarge.into());
         }
         match &record.value {
-            None => self.tombstone(&policy, source, record, outputs),
+            None => self.tombstone(&policy, source, record, None, outputs),
             Some(value) => self.document(&policy, source, record, value, outputs),
         }
+    }
+
+    /// Like [`Protector::protect`], of a record whose value is null and whose workspace is known from the state that it deletes: in
+    /// views its key is sealed for that workspace, so that the deletion finds what it deletes there too.
+    ///
+    /// # Errors
+    /// [`Rejection`]; `outputs` is of no use then.
+    pub fn tombstone_of(
+        &mut self,
+        source: usize,
+        record: &Record,
+        workspace: &str,
+        outputs: &mut Outputs,
+    ) -> Result<(), Rejection> {
+        let policy = Arc::clone(&self.policy);
+        outputs.clear();
+        if record.bytes() > policy.settings().limits.record_bytes {
+            return Err(Reason::TooLarge.into());
+        }
+        self.tombstone(&policy, source, record, Some(workspace), outputs)
+    }
+
+    /// Whose document `value` is, read from the source with index `source`; `None` where it has no id.
+    ///
+    /// # Errors
+    /// [`Rejection`], for what a record with this value would be rejected before any mark is looked at.
+    pub fn identity(&mut self, source: usize, value: &[u8]) -> Result<Option<Identity>, Rejection> {
+        let settings = self.policy.settings();
+        let text = scan::scan(value, &settings.limits, &mut self.read.tape)?;
+        let document = Document::new(text, &self.read.tape);
+        let located = &mut self.read.located;
+        self.policy.layout(source).locate(&document, located)?;
+        let workspace = document_workspace(&self.policy, &settings.sources[source], &document, located)?;
+        Ok(identity(&document, located, &workspace)?)
     }
 
     /// The workspace of `record`, where it is known and one of ours: whose keyset seals the dead letter of a record that was
@@ -117,10 +174,10 @@ impl Protector {
         if let Some(fixed) = &configured.workspace {
             return Some(fixed.clone());
         }
-        let text = scan::scan(record.value.as_ref()?, &settings.limits, &mut self.tape).ok()?;
-        let document = Document::new(text, &self.tape);
-        self.policy.layout(source).locate(&document, &mut self.located).ok()?;
-        document_workspace(&self.policy, configured, &document, &self.located).ok().map(Cow::into_owned)
+        let text = scan::scan(record.value.as_ref()?, &settings.limits, &mut self.read.tape).ok()?;
+        let document = Document::new(text, &self.read.tape);
+        self.policy.layout(source).locate(&document, &mut self.read.located).ok()?;
+        document_workspace(&self.policy, configured, &document, &self.read.located).ok().map(Cow::into_owned)
     }
 
     /// A null value passes as null. Where neither source nor state tells the workspace, a view's key is sealed for none.
@@ -129,11 +186,15 @@ impl Protector {
         policy: &Policy,
         source_index: usize,
         record: &Record,
+        state: Option<&str>,
         outputs: &mut Outputs,
     ) -> Result<(), Rejection> {
         let source = &policy.settings().sources[source_index];
-        let workspace = source.workspace.as_deref().unwrap_or(EVERYWHERE);
-        let mut sealer = self.sealer.of(workspace)?;
+        let known = source.workspace.as_deref().or(state);
+        let rejected = |reason| Rejection { reason, workspace: known.map(str::to_owned) };
+        check_key(source, record).map_err(rejected)?;
+        let workspace = known.unwrap_or(EVERYWHERE);
+        let mut sealer = self.sealer.of(workspace).map_err(rejected)?;
         outputs.protected = protected_record(policy, workspace, record, None);
         for (index, view) in views_of(policy, source) {
             outputs.views.push((index, view_record(policy, view, &mut sealer, record, None)));
@@ -149,7 +210,7 @@ impl Protector {
         value: &[u8],
         outputs: &mut Outputs,
     ) -> Result<(), Rejection> {
-        let Self { sealer, tape, located, fields, .. } = self;
+        let Self { sealer, read: Scratch { tape, located, fields }, .. } = self;
         let settings = policy.settings();
         let source = &settings.sources[source_index];
         let text = scan::scan(value, &settings.limits, tape)?;
@@ -157,38 +218,39 @@ impl Protector {
         policy.layout(source_index).locate(&document, located)?;
         let workspace = document_workspace(policy, source, &document, located)?;
         let rejected = |reason| Rejection { reason, workspace: Some(workspace.clone().into_owned()) };
+        check_key(source, record).map_err(rejected)?;
         let mut sealer = sealer.of(&workspace).map_err(rejected)?;
         let rules = policy.rules(source, &workspace);
         let event = located.event.and_then(|node| rules.event(&layout::word_text(&document, node)));
-        let search = Search { rules, located, event, ids: source.ids, case: source.case };
+        let search = Search { rules, located, event, ids: source.ids, case: source.case, noted: &[] };
         fields.find(&document, &search).map_err(rejected)?;
         outputs.tally.own_removed = fields.own().len() as u64;
-
-        let mut bytes = Vec::with_capacity(value.len() * 2);
-        let mut editor = ProtectedEditor {
-            rules,
-            fields,
-            enforced: policy.stage(&workspace) == Stage::Enforced,
-            sealed_input: source.sealed_input,
-            sealer: &mut sealer,
-            loose: LooseTokens::new(),
-            tally: &mut outputs.tally,
-            handled: 0,
-        };
-        splice(&document, &mut editor, None, &mut bytes).map_err(rejected)?;
-        if editor.enforced {
-            editor.tally.clear_under_mark = fields.all().len().abs_diff(editor.handled) as u64;
+        if source.kind == SourceKind::Profile {
+            outputs.identity = identity(&document, located, &workspace).map_err(rejected)?;
         }
-        outputs.protected = protected_record(policy, &workspace, record, Some(bytes));
-        for (index, view) in views_of(policy, source) {
-            let mut bytes = Vec::with_capacity(value.len());
-            let actions = &mut outputs.tally.views;
-            let mut editor = ViewEditor { view, index, fields, sealer: &mut sealer, actions };
-            splice(&document, &mut editor, Sight::Unlisted, &mut bytes).map_err(rejected)?;
-            outputs.views.push((index, view_record(policy, view, &mut sealer, record, Some(bytes))));
-        }
-        Ok(())
+        let sealed_input = source.sealed_input;
+        let page =
+            Page { policy, source, workspace: &workspace, rules, document: &document, fields, sealed_input, record };
+        page.write(&mut sealer, outputs).map_err(rejected)
     }
+}
+
+/// A profile is named by its record key.
+fn check_key(source: &Source, record: &Record) -> Result<(), Reason> {
+    let lacks = source.kind == SourceKind::Profile && record.key.is_none();
+    if lacks { Err(Reason::ProfileWithoutKey) } else { Ok(()) }
+}
+
+fn identity(document: &Document, located: &Located, workspace: &str) -> Result<Option<Identity>, Reason> {
+    let Some(node) = located.id else { return Ok(None) };
+    Ok(Some(Identity { workspace: workspace.to_owned(), id: id_text(document, node)? }))
+}
+
+/// The canonical JSON text of the id `node`.
+pub(super) fn id_text(document: &Document, node: usize) -> Result<String, Reason> {
+    let mut id = Vec::new();
+    canonical::text(document, node, &mut id)?;
+    Ok(fold::lossy(&id).into_owned()) // it is UTF-8
 }
 
 /// The record's workspace: the source's, or the one that the document names.
@@ -213,43 +275,6 @@ pub(super) fn document_workspace<'a>(
     let unknown = !configured.is_empty() && !configured.contains(name.as_ref());
     let unlisted = !source.workspaces.is_empty() && !source.workspaces.contains(name.as_ref());
     if unknown || unlisted { Err(Reason::WorkspaceUnknown) } else { Ok(name) }
-}
-
-/// The views that have a topic for `source`, with their indices.
-fn views_of<'a>(policy: &'a Policy, source: &'a Source) -> impl Iterator<Item = (usize, &'a View)> {
-    policy.settings().views.iter().enumerate().filter(|(_, view)| view.topics.contains_key(&source.topic))
-}
-
-fn protected_record(policy: &Policy, workspace: &str, record: &Record, value: Option<Vec<u8>>) -> Record {
-    let mut headers: Vec<Header> = record.headers.iter().filter(|header| !is_own(header)).cloned().collect();
-    if policy.stage(workspace) == Stage::Configured {
-        headers.push(Header { name: STAGE_HEADER.to_owned(), value: Some(b"configured".to_vec()) });
-    }
-    headers.push(policy_header(policy));
-    Record { key: record.key.clone(), value, headers, timestamp: record.timestamp }
-}
-
-fn view_record(
-    policy: &Policy,
-    view: &View,
-    sealer: &mut WorkspaceSealer,
-    record: &Record,
-    value: Option<Vec<u8>>,
-) -> Record {
-    let listed = |header: &&Header| !is_own(header) && view.headers.contains(&header.name);
-    let mut headers: Vec<Header> = record.headers.iter().filter(listed).cloned().collect();
-    headers.push(policy_header(policy));
-    let key = record.key.as_ref().map(|key| sealer.view_key(key, &view.name));
-    Record { key, value, headers, timestamp: record.timestamp }
-}
-
-fn policy_header(policy: &Policy) -> Header {
-    Header { name: POLICY_HEADER.to_owned(), value: Some(policy.version().to_string().into_bytes()) }
-}
-
-/// Whether a header is named like sivcar's own, in any case of letters: such do not come in from outside.
-fn is_own(header: &Header) -> bool {
-    header.name.get(..OWN_HEADERS.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(OWN_HEADERS))
 }
 
 #[cfg(test)]

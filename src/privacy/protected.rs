@@ -11,7 +11,7 @@ use super::error::Reason;
 use super::fields::Fields;
 use super::mark::Protect;
 use super::mask::{Mask, STARS};
-use super::policy::{Rules, Verdict};
+use super::rules::{Rules, Verdict};
 use super::scan::{Document, Kind};
 use super::splice::{Choice, Editor};
 use super::tally::Tally;

@@ -8,8 +8,9 @@ use super::error::Reason;
 use super::fields::{Fields, Search};
 use super::layout::{self, Located};
 use super::mark::Protect;
-use super::policy::{Policy, Rules, Verdict};
+use super::policy::Policy;
 use super::protect::document_workspace;
+use super::rules::{Rules, Verdict};
 use super::scan::{self, Document, Kind, Tape};
 use super::seal::{self, Associated, OpenError, Sealer};
 use super::settings::Stage;
@@ -58,7 +59,8 @@ pub fn document(policy: &Policy, sealer: &mut ValueSealer, source: usize, value:
     let workspace = document_workspace(policy, source_settings, &document, &located)?;
     let rules = policy.rules(source_settings, &workspace);
     let event = located.event.and_then(|node| rules.event(&layout::word_text(&document, node)));
-    let search = Search { rules, located: &located, event, ids: source_settings.ids, case: source_settings.case };
+    let search =
+        Search { rules, located: &located, event, ids: source_settings.ids, case: source_settings.case, noted: &[] };
     fields.find(&document, &search)?;
     let keyset = sealer.keyset(&workspace)?;
     if policy.stage(&workspace) != Stage::Enforced {

@@ -32,6 +32,11 @@ pub struct Limits {
     pub string_bytes: usize,
 }
 
+impl Limits {
+    /// For texts that were held against limits before, or that we wrote ourselves.
+    pub const NONE: Limits = Limits { depth: usize::MAX, record_bytes: usize::MAX, string_bytes: usize::MAX };
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self { depth: 64, record_bytes: 1_000_000, string_bytes: 262_144 }

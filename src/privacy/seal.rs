@@ -145,6 +145,11 @@ fn split(sealed: &[u8]) -> Option<(u32, &[u8])> {
     }
 }
 
+/// The SIV of sealed bytes, which [`Sealer::seal`] wrote.
+pub fn siv(sealed: &[u8]) -> &[u8] {
+    sealed.get(PREFIX_BYTES..OVERHEAD_BYTES).unwrap_or_default()
+}
+
 /// Appends the token of sealed bytes to `out`: `siv:` and base64url without padding; no quotes.
 pub fn token(sealed: &[u8], out: &mut Vec<u8>) {
     let start = out.len() + TOKEN_PREFIX.len();
@@ -201,6 +206,12 @@ pub enum Associated<'a> {
     Key { workspace: &'a str, topic: &'a str },
     /// `view:{workspace}/{view}`: record keys and `token` masks in views.
     View { workspace: &'a str, view: &'a str },
+    /// `state-key:{group}/{topic}`: the changelog's keys.
+    StateKey { group: &'a str, topic: &'a str },
+    /// `state:{group}/{topic}/{state key token}`: the changelog's values, each for its own key.
+    State { group: &'a str, topic: &'a str, key: &'a str },
+    /// `salt:{workspace}`: the `eventSalt` of synthetic events.
+    Salt { workspace: &'a str },
     /// `dead:{group}/{topic}/{partition}/{offset}`: dead letters.
     Dead { group: &'a str, topic: &'a str, partition: i32, offset: i64 },
     /// `check:{key id}`: key checks.
@@ -222,6 +233,9 @@ impl Associated<'_> {
             Associated::Loose { workspace, domain } => join("loose", &[workspace, domain]),
             Associated::Key { workspace, topic } => join("key", &[workspace, topic]),
             Associated::View { workspace, view } => join("view", &[workspace, view]),
+            Associated::StateKey { group, topic } => join("state-key", &[group, topic]),
+            Associated::State { group, topic, key } => join("state", &[group, topic, key]),
+            Associated::Salt { workspace } => join("salt", &[workspace]),
             Associated::Dead { group, topic, partition, offset } => {
                 join("dead", &[group, topic, &partition.to_string(), &offset.to_string()]);
             }

@@ -17,7 +17,7 @@ pub enum Choice<C> {
     Enter(C),
     /// Its value is written anew.
     Replace(C),
-    /// The member goes. Never chosen for an element.
+    /// The member or element goes.
     Remove,
 }
 
@@ -53,7 +53,7 @@ pub fn splice<E: Editor>(
     out: &mut Vec<u8>,
 ) -> Result<(), Reason> {
     let mut splicer = Splicer { document, editor, out, cursor: 0 };
-    splicer.object(0, context)?;
+    splicer.inside(0, context)?;
     splicer.copy_to(document.text().len());
     Ok(())
 }
@@ -74,13 +74,14 @@ impl<E: Editor> Splicer<'_, '_, E> {
         }
     }
 
-    fn object(&mut self, object: usize, context: E::Context) -> Result<(), Reason> {
+    /// Writes what stands in a container.
+    fn inside(&mut self, container: usize, context: E::Context) -> Result<(), Reason> {
         let document = self.document;
-        let brace = document.node(object).value.start as usize + 1;
+        let brace = document.node(container).value.start as usize + 1;
         let mut kept = None;
         let mut cut = None;
         let mut end = brace;
-        for member in document.children(object) {
+        for member in document.children(container) {
             let node = document.node(member);
             let before = node.before as usize;
             end = node.value.end as usize;
@@ -98,7 +99,7 @@ impl<E: Editor> Splicer<'_, '_, E> {
                 }
             }
         }
-        if object == 0 {
+        if container == 0 {
             self.copy_to(kept.unwrap_or(brace));
             self.editor.tail(kept.is_some(), self.out);
         }
@@ -120,13 +121,7 @@ impl<E: Editor> Splicer<'_, '_, E> {
                 self.cursor = span.end as usize;
             }
             Choice::Enter(context) => match document.node(node).kind {
-                Kind::Object => self.object(node, context)?,
-                Kind::Array => {
-                    for element in document.children(node) {
-                        let choice = self.editor.choose(document, element, context);
-                        self.value(element, choice)?;
-                    }
-                }
+                Kind::Object | Kind::Array => self.inside(node, context)?,
                 _ => {}
             },
         }

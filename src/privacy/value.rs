@@ -5,11 +5,14 @@
 
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use super::canonical;
 use super::error::Reason;
 use super::fold;
 use super::keyset::{Keyring, Keyset};
-use super::policy::NamedDomain;
+use super::rules::NamedDomain;
 use super::scan::{Document, Kind};
 use super::seal::{self, Associated, Sealer};
 
@@ -145,6 +148,19 @@ impl WorkspaceSealer<'_> {
         let (workspace, mut token) = (self.workspace, Vec::new());
         self.token(Associated::View { workspace, view }, &mut token);
         token
+    }
+
+    /// The salt of the synthetic event of one profile and version: the SIV over both, base64url. One profile and version always
+    /// have the same, and without the key nobody can tell whose it is.
+    pub fn salt(&mut self, id: &str, since: u64) -> String {
+        self.plaintext.clear();
+        self.plaintext.extend_from_slice(id.as_bytes());
+        self.plaintext.extend_from_slice(&since.to_be_bytes());
+        self.associated.clear();
+        Associated::Salt { workspace: self.workspace }.write(self.associated);
+        self.sealed.clear();
+        self.sealer.seal(self.associated, self.plaintext, self.sealed);
+        URL_SAFE_NO_PAD.encode(seal::siv(self.sealed))
     }
 
     /// Whether the string `node` is a token that may pass: canonical, and sealed under `domain`. Gives its loose token, where

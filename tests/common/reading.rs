@@ -128,6 +128,9 @@ pub fn reading(settings: &Settings, keyring: &Keyring, source: usize, record: &R
         container(&root, source.case, path.steps(), on, &mut containers)?;
     }
     let name = document_workspace(settings, source, workspace, id)?;
+    if source.kind == SourceKind::Profile && record.key.is_none() {
+        return Err(Reason::ProfileWithoutKey);
+    }
     keyring.of(&name).ok_or(Reason::KeysetMissing)?;
     let start = |node: Option<&Node>| node.map(|node| node.start);
     Ok(Reading {

@@ -60,7 +60,7 @@ proptest! {
 
     #[test]
     fn damaged_records_are_refused_for_the_first_reason(world in world(), value in damaged()) {
-        let record = Record { value: Some(value), ..Record::default() };
+        let record = Record { key: Some(Vec::new()), value: Some(value), ..Record::default() };
         pipeline(&world).writes_what_the_rules_say(&record);
         pipeline(&world).leaks_nothing(&record);
     }
@@ -70,7 +70,7 @@ proptest! {
     fn nothing_marked_is_left_under_any_reading(index in 0..fixed::WORLDS, value in damaged()) {
         let (settings, table) = fixed::world(index.into());
         let pipeline = Pipeline::new(settings, table, keyring());
-        let record = Record { value: Some(value), ..Record::default() };
+        let record = Record { key: Some(Vec::new()), value: Some(value), ..Record::default() };
         pipeline.writes_what_the_rules_say(&record);
         pipeline.leaks_nothing(&record);
         pipeline.reveals(&record);
@@ -137,6 +137,7 @@ fn the_generator_reaches_what_the_properties_are_about() {
         ("id_missing", 20),
         ("workspace_invalid", 20),
         ("workspace_unknown", 20),
+        ("profile_without_key", 20),
         ("keyset_missing", 20),
         ("number_out_of_range", 10),
     ] {

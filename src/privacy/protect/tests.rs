@@ -10,7 +10,8 @@ use crate::privacy::mark::{Mark, MarkKey, On, Protect};
 use crate::privacy::mask::Mask;
 use crate::privacy::path::Path;
 use crate::privacy::seal::{self, Associated, Sealer};
-use crate::privacy::settings::{Case, Ids, Layout, Settings, Unlisted};
+use crate::privacy::settings::{Case, Fold, Ids, Layout, Partitioner, Settings, Stage, Unlisted, View};
+use crate::record::Header;
 
 fn keyset() -> Keyset {
     Keyset::parse(include_bytes!("../../../tests/golden/keyset.json")).expect("the test keyset")
@@ -56,6 +57,9 @@ fn source() -> Source {
         sealed_input: false,
         ids: Ids::Clear,
         case: Case::Fold,
+        state: Fold::Merge,
+        events: None,
+        partitioner: Partitioner::Murmur2,
     }
 }
 
@@ -491,4 +495,52 @@ fn tokens_pass_only_from_sealed_input_and_only_under_their_own_domain() {
         (at(&expected(r#"«email|"siv:x"»"#)), 1)
     );
     assert_eq!(protected(&[attribute("email")], &at(&token)), at(&expected(&format!(r#"«email|"{token}"»"#))));
+}
+
+fn profiles() -> Source {
+    let layout = Layout { id: Path::parse("id").ok(), attributes: paths(&["attributes"]), ..layout() };
+    Source { kind: SourceKind::Profile, layout, ..source() }
+}
+
+#[test]
+fn a_profile_s_document_tells_whose_it_is() {
+    let identity = |source: Source, input: &str| {
+        let record = Record { key: Some(b"k".to_vec()), ..record(input) };
+        let outputs = protect_with(&settings(source, Vec::new()), &table(&[]), &record).expect("protected");
+        outputs.identity.map(|identity| (identity.workspace, identity.id))
+    };
+    let whose = |id: &str| Some(("acme".to_owned(), id.to_owned()));
+    for (id, canonical) in [("42", "42"), ("-0", "0"), (r#""42""#, r#""42""#), (r#""\u0061\u0001""#, r#""a\u0001""#)] {
+        let input = format!(r#"{{"workspace":"acme","id":{id}}}"#);
+        assert_eq!(identity(profiles(), &input), whose(canonical), "{id}");
+        let policy = Policy::compile(&settings(profiles(), Vec::new()), &table(&[])).expect("the policy compiles");
+        let keyring = Keyring::new(Some(Arc::new(keyset())), BTreeMap::new());
+        let told = Protector::new(Arc::new(policy), Arc::new(keyring)).identity(0, input.as_bytes());
+        assert_eq!(told.expect("told").map(|identity| identity.id), Some(canonical.to_owned()));
+    }
+    assert_eq!(identity(source(), r#"{"workspace":"acme","client":{"id":42}}"#), None);
+    let shown = format!("{:?}", Identity { workspace: "acme".to_owned(), id: "\"ann\"".to_owned() });
+    assert_eq!(shown, "Identity { workspace: \"acme\", .. }");
+}
+
+#[test]
+fn a_deletion_is_of_the_workspace_that_its_state_tells() {
+    let views = vec![view("debug", 0, Unlisted::Show)];
+    let policy = Policy::compile(&settings(profiles(), views), &table(&[])).expect("the policy compiles");
+    let keyring = Keyring::new(Some(Arc::new(keyset())), BTreeMap::new());
+    let mut protector = Protector::new(Arc::new(policy), Arc::new(keyring));
+    let mut outputs = Outputs::default();
+    let deletion = Record { key: Some(b"k".to_vec()), ..Record::default() };
+    protector.tombstone_of(0, &deletion, "acme", &mut outputs).expect("passes");
+    assert_eq!((&outputs.protected.key, &outputs.protected.value), (&deletion.key, &None));
+    let of_acme = outputs.views[0].1.key.clone();
+    assert_eq!(of_acme, Some(expected(r#"«view:debug|"k"»"#).into_bytes()));
+    protector.protect(0, &deletion, &mut outputs).expect("passes");
+    assert_ne!(outputs.views[0].1.key, of_acme, "a workspace that nothing tells is none");
+    let live = Record { value: Some(br#"{"workspace":"acme","id":1}"#.to_vec()), ..deletion };
+    protector.protect(0, &live, &mut outputs).expect("protected");
+    assert_eq!(outputs.views[0].1.key, of_acme);
+    let keyless = protector.tombstone_of(0, &Record::default(), "acme", &mut outputs);
+    let workspace = Some("acme".to_owned());
+    assert_eq!(keyless, Err(Rejection { reason: Reason::ProfileWithoutKey, workspace }));
 }

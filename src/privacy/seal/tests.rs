@@ -40,6 +40,9 @@ fn each_purpose_has_its_own_text() {
     assert_eq!(text(Associated::View { workspace: "acme", view: "debug" }), "view:acme/debug");
     let dead = Associated::Dead { group: "sivcar", topic: "raw.events", partition: 3, offset: i64::MAX };
     assert_eq!(text(dead), "dead:sivcar/raw.events/3/9223372036854775807");
+    assert_eq!(text(Associated::StateKey { group: "g", topic: "raw.users" }), "state-key:g/raw.users");
+    assert_eq!(text(Associated::State { group: "g", topic: "t", key: "siv:AQ" }), "state:g/t/siv:AQ");
+    assert_eq!(text(Associated::Salt { workspace: "acme" }), "salt:acme");
     assert_eq!(text(Associated::Check { key_id: u32::MAX }), "check:4294967295");
 }
 

@@ -1,0 +1,244 @@
+//! The rules of one workspace: its marks as one automaton, and the one place that weighs them.
+//!
+//! Always holds: where several marks meet one value the strictest wins in level, protection, mask and shape, and the domain comes from
+//! the most specific. Deliberately not here: which marks hold in a workspace ([`super::policy`]).
+
+use std::collections::HashMap;
+
+use super::automaton::{Automaton, key_name};
+use super::control::{Domain, Table};
+use super::mark::{Mark, MarkKey, On, Protect};
+use super::mask::Mask;
+use super::path::Path;
+use super::policy::{Applying, domain_settings};
+use super::settings::{Case, Ids, LEVEL_MAX, Settings};
+
+/// What a path of the automaton stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// The mark with this index.
+    Mark(u32),
+    /// The view with this index shows what stands here.
+    Show(usize),
+}
+
+/// The marks of one workspace and the automaton that finds them. Both ways of comparing names give a mark and a domain the same
+/// index, so that a verdict of one may be read by the other.
+#[derive(Debug)]
+pub struct Rules {
+    case: Case,
+    automaton: Automaton<Rule>,
+    /// Where paths from the root begin.
+    pub root: u32,
+    /// Where paths in containers of attributes begin.
+    pub attributes: u32,
+    /// Where paths in containers of parameters begin.
+    pub parameters: u32,
+    /// The most specific first; then what holds for ids.
+    marks: Vec<CompiledMark>,
+    events: HashMap<String, u32>,
+    domains: Vec<NamedDomain>,
+}
+
+/// A domain with its settings, as it holds in one workspace.
+#[derive(Debug, PartialEq, Eq)]
+pub struct NamedDomain {
+    /// The domain's name.
+    pub name: String,
+    /// Its settings.
+    pub settings: Domain,
+}
+
+#[derive(Debug)]
+struct CompiledMark {
+    on: On,
+    event: Option<u32>,
+    level: u16,
+    protect: Protect,
+    mask: Mask,
+    shape: bool,
+    domain: u32,
+    name: String,
+}
+
+/// What holds for one value, all marks weighed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// A view shows the value where its clearance is at least this.
+    pub level: u16,
+    /// What protected topics do.
+    pub protect: Protect,
+    /// What views without clearance show.
+    pub mask: Mask,
+    /// Whether such views keep keys and lengths below.
+    pub shape: bool,
+    /// Index for [`Rules::domain`].
+    domain: u32,
+    /// Index of the mark that decided the domain.
+    mark: u32,
+}
+
+/// Which identifier of a profile a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identifier {
+    /// The id.
+    Id,
+    /// The second identifier.
+    Uuid,
+}
+
+impl Rules {
+    pub(super) fn compile(workspace: &str, case: Case, settings: &Settings, table: &Table, marks: &[Applying]) -> Self {
+        let mut automaton = Automaton::new(case);
+        let (root, attributes, parameters) = (automaton.start(), automaton.start(), automaton.start());
+        let mut rules = Self {
+            case,
+            automaton,
+            root,
+            attributes,
+            parameters,
+            marks: Vec::new(),
+            events: HashMap::new(),
+            domains: Vec::new(),
+        };
+        for (key, mark, path) in marks {
+            rules.add(workspace, key, mark, path, table);
+        }
+        for (index, view) in settings.views.iter().enumerate() {
+            for path in &view.show {
+                rules.automaton.insert(rules.root, path, Rule::Show(index));
+            }
+        }
+        for name in ["id", "uuid"] {
+            let domain = rules.domain_index(workspace, name, table);
+            rules.marks.push(CompiledMark {
+                on: On::Field,
+                event: None,
+                level: LEVEL_MAX,
+                protect: Protect::None,
+                mask: Mask::Full,
+                shape: false,
+                domain,
+                name: name.to_owned(),
+            });
+        }
+        rules
+    }
+
+    fn add(&mut self, workspace: &str, key: &MarkKey, mark: &Mark, path: &Path, table: &Table) {
+        let start = match key.on {
+            On::Attribute => self.attributes,
+            On::Parameter => self.parameters,
+            On::Field => self.root,
+        };
+        let event = key.event.as_ref().map(|event| {
+            let next = index(self.events.len());
+            *self.events.entry(key_name(self.case, event)).or_insert(next)
+        });
+        let domain = mark.domain.clone().unwrap_or_else(|| path.keys());
+        let domain = self.domain_index(workspace, &domain, table);
+        self.automaton.insert(start, path, Rule::Mark(index(self.marks.len())));
+        self.marks.push(CompiledMark {
+            on: key.on,
+            event,
+            level: mark.level,
+            protect: mark.protect,
+            mask: mark.mask.unwrap_or(Mask::Full),
+            shape: mark.shape,
+            domain,
+            name: key.name.clone(),
+        });
+    }
+
+    /// The index of a domain with its settings.
+    fn domain_index(&mut self, workspace: &str, name: &str, table: &Table) -> u32 {
+        if let Some(known) = self.domains.iter().position(|domain| domain.name == name) {
+            return index(known);
+        }
+        let settings = domain_settings(workspace, name, table).cloned().unwrap_or_default();
+        self.domains.push(NamedDomain { name: name.to_owned(), settings });
+        index(self.domains.len() - 1)
+    }
+
+    /// The automaton that finds the rules.
+    pub fn automaton(&self) -> &Automaton<Rule> {
+        &self.automaton
+    }
+
+    /// The number of an event's name, if a mark speaks of it.
+    pub fn event(&self, name: &str) -> Option<u32> {
+        if self.events.is_empty() {
+            return None;
+        }
+        self.events.get(&key_name(self.case, name)).copied()
+    }
+
+    /// Weighs the marks with the given indices for one value of a record whose event has the number `event`.
+    ///
+    /// `word` says that the value is a workspace, an event name or an id, which only a mark from the root may name; `identifier`
+    /// that it is an id, which is personal data without any mark. `None`: no rule touches the value.
+    pub fn verdict(
+        &self,
+        marks: impl Iterator<Item = u32>,
+        event: Option<u32>,
+        word: bool,
+        identifier: Option<(Identifier, Ids)>,
+    ) -> Option<Verdict> {
+        let mut verdict: Option<Verdict> = None;
+        for index in marks {
+            let mark = &self.marks[index as usize];
+            let named = !word || mark.on == On::Field;
+            if named && (mark.event.is_none() || mark.event == event) {
+                verdict = Some(mark.weigh(index, mark.protect, verdict));
+            }
+        }
+        let Some((identifier, ids)) = identifier else { return verdict };
+        let own = self.marks.len() - if identifier == Identifier::Id { 2 } else { 1 };
+        let protect = if ids == Ids::Seal { Protect::Encrypt } else { Protect::None };
+        Some(self.marks[own].weigh(index(own), protect, verdict))
+    }
+
+    /// The domain under which a value is sealed.
+    pub fn domain(&self, verdict: &Verdict) -> &NamedDomain {
+        &self.domains[verdict.domain as usize]
+    }
+
+    /// The name, as written, of the mark that decided the domain.
+    pub fn mark_name(&self, verdict: &Verdict) -> &str {
+        &self.marks[verdict.mark as usize].name
+    }
+}
+
+impl CompiledMark {
+    /// This mark beside those weighed already: a lower index is more specific and decides the domain.
+    fn weigh(&self, index: u32, protect: Protect, others: Option<Verdict>) -> Verdict {
+        let own = Verdict {
+            level: self.level,
+            protect,
+            mask: self.mask,
+            shape: self.shape,
+            domain: self.domain,
+            mark: index,
+        };
+        let Some(others) = others else { return own };
+        if index < others.mark { own.with(&others) } else { others.with(&own) }
+    }
+}
+
+impl Verdict {
+    /// The stricter of both in each respect, in the domain of this one.
+    pub fn with(&self, other: &Verdict) -> Verdict {
+        Verdict {
+            level: self.level.max(other.level),
+            protect: self.protect.min(other.protect),
+            mask: self.mask.min(other.mask),
+            shape: self.shape && other.shape,
+            ..*self
+        }
+    }
+}
+
+/// Indices of marks, events and domains: bounded by the control topic's size, far below the limit.
+fn index(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}

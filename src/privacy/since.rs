@@ -1,0 +1,50 @@
+//! When marks became newly effective: the versions that every profile must answer, each once.
+//!
+//! A mark on an attribute is newly effective at the version that made it, or that brought its workspace into `enforced`, whichever is
+//! later; and again when the settings of its domain change. Always holds: outside `enforced` there are none, and none lies beyond the
+//! policy's version. Marks for one event concern no profile. Deliberately not here: which profiles hold the attribute.
+
+use super::control::Table;
+use super::mark::On;
+use super::policy::{Applying, domain_settings};
+use super::settings::Stage;
+
+/// A moment at which one mark became newly effective.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effective {
+    /// The policy version since which.
+    pub since: u64,
+    /// The mark's index in the workspace's rules.
+    pub mark: u32,
+    /// The mark's path as written.
+    pub name: String,
+    /// When that was, as the maker of the mark or of the stage wrote it.
+    pub at: Option<String>,
+}
+
+/// The moments of all `marks`, which hold in `workspace`, by `since`.
+pub(super) fn effective(workspace: &str, stage: Stage, marks: &[Applying], table: &Table) -> Vec<Effective> {
+    let mut moments = Vec::new();
+    if stage != Stage::Enforced {
+        return moments;
+    }
+    let entered = table.stages.get(workspace).map(|stage| (stage.since.unwrap_or_default(), &stage.at));
+    for (index, (key, mark, path)) in (0u32..).zip(marks) {
+        if key.on != On::Attribute || key.event.is_some() {
+            continue;
+        }
+        let made = (mark.since.unwrap_or_default(), &mark.at);
+        let (base, at) = entered.filter(|entered| entered.0 > made.0).unwrap_or(made);
+        let moment = |since, at| Effective { since, mark: index, name: key.name.clone(), at };
+        moments.push(moment(base, at.clone()));
+        let domain = mark.domain.clone().unwrap_or_else(|| path.keys());
+        let changed = domain_settings(workspace, &domain, table).and_then(|domain| domain.since);
+        moments.extend(changed.filter(|since| *since > base).map(|since| moment(since, None)));
+    }
+    moments.retain(|moment| moment.since <= table.version);
+    moments.sort_by_key(|moment| moment.since); // stable: the most specific first
+    moments
+}
+
+#[cfg(test)]
+mod tests;
