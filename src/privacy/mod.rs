@@ -24,5 +24,6 @@ pub mod seal;
 pub mod settings;
 pub mod since;
 pub mod splice;
+pub mod synthetic;
 pub mod tally;
 pub mod value;

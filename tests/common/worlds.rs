@@ -407,7 +407,7 @@ fn put(members: &mut Vec<(&'static str, Draft)>, steps: &[Step], draft: Draft) {
 pub fn sample(layout: Layout) -> impl Strategy<Value = Sample> {
     let header = select(vec!["trace", "other", "sivcar-policy", "Sivcar-X"])
         .prop_map(|name| Header { name: name.to_owned(), value: Some(b"v".to_vec()) });
-    (places(), vec(any::<u8>(), 0..60), any::<bool>(), vec(header, 0..3)).prop_map(
+    (places(), vec(any::<u8>(), 0..60), prop::bool::weighted(0.9), vec(header, 0..3)).prop_map(
         move |(places, choices, key, headers)| {
             let mut writer = Writer { choices, ..Writer::default() };
             let space = writer.space();

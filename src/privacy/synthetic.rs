@@ -1,0 +1,173 @@
+//! Synthetic events: `profile.updated`, by which everything downstream learns what a newly effective mark seals in one profile.
+//!
+//! ```text
+//! profile ─ fields ─ those that a mark of this version matches ─ draft of the raw event ─ fields, forced ─ splice ─► records
+//! ```
+//!
+//! The event is drafted in clear as its layout says, read like any other, and given to the one mechanism that writes records; only
+//! that each value keeps the verdict that it has in the profile, whatever marks speak of its place in the event. Always holds: what a
+//! protected profile or its views hide, the event hides too; one profile and version always give the same event. Deliberately not
+//! here: which versions are open, and where the records go.
+
+mod draft;
+mod held;
+
+use std::sync::Arc;
+
+use super::error::Reason;
+use super::fields::{Field, Fields, Search};
+use super::layout::{self, Located};
+use super::mark::Protect;
+use super::page::Page;
+use super::policy::Policy;
+use super::protect::{Outputs, Protector, Rejection, SYNTHETIC_HEADER, Scratch, document_workspace, id_text};
+use super::rules::Rules;
+use super::scan::{self, Document, Limits};
+use super::settings::Source;
+use super::since::Effective;
+use super::value::WorkspaceSealer;
+use crate::record::{Header, Record};
+
+/// The name of the event.
+pub const EVENT: &str = "profile.updated";
+
+/// A profile that was read.
+#[derive(Clone, Copy)]
+struct Profile<'a> {
+    document: &'a Document<'a>,
+    located: &'a Located,
+    fields: &'a Fields,
+    rules: &'a Rules,
+    workspace: &'a str,
+}
+
+impl Protector {
+    /// Makes the protected record and the view records of the one event that the profile `document` owes for the version `since`, and
+    /// writes them to `outputs`; for the event source that the profile source with index `profiles` names. The key is the id's text
+    /// (the id's token where the event seals it, null where the event hides it otherwise), the timestamp `timestamp`. `false`, and
+    /// `outputs` is of no use: the profile holds no value for it, or the source names no event source.
+    ///
+    /// # Errors
+    /// [`Rejection`], as for the profile's own records; and `layout_ambiguous` or `layout_mismatch` where a mark's name, put among the
+    /// attributes of the event, takes the place of something that the layout reads. `outputs` is of no use then.
+    pub fn synthesize(
+        &mut self,
+        profiles: usize,
+        document: &[u8],
+        since: u64,
+        timestamp: i64,
+        outputs: &mut Outputs,
+    ) -> Result<bool, Rejection> {
+        outputs.clear();
+        let policy = Arc::clone(&self.policy);
+        let settings = policy.settings();
+        let source = &settings.sources[profiles];
+        let Some(events) = source.events else { return Ok(false) };
+        let Self { sealer, read: Scratch { tape, located, fields }, made, .. } = self;
+        let text = scan::scan(document, &Limits::NONE, tape)?;
+        let document = Document::new(text, tape);
+        policy.layout(profiles).locate(&document, located)?;
+        let workspace = &*document_workspace(&policy, source, &document, located)?;
+        let moments: Vec<&Effective> =
+            policy.effective(workspace).iter().filter(|moment| moment.since == since).collect();
+        if moments.is_empty() {
+            return Ok(false);
+        }
+        let rejected = |reason| Rejection { reason, workspace: Some(workspace.to_owned()) };
+        let rules = policy.rules(source, workspace);
+        let noted: Vec<u32> = moments.iter().map(|moment| moment.mark).collect();
+        let event = located.event.and_then(|node| rules.event(&layout::word_text(&document, node)));
+        let search = Search { rules, located, event, ids: source.ids, case: source.case, noted: &noted };
+        fields.find(&document, &search).map_err(rejected)?;
+        let profile = Profile { document: &document, located, fields, rules, workspace };
+        let attributes = held::attributes(&profile, &moments);
+        if attributes.is_empty() {
+            return Ok(false);
+        }
+        let mut sealer = sealer.of(workspace).map_err(rejected)?;
+        let time = moments.iter().find_map(|moment| moment.at.as_deref());
+        let made =
+            Making { policy: &policy, events, sealed_input: source.sealed_input, since, timestamp, scratch: made };
+        made.write(&profile, &attributes, time, &mut sealer, outputs).map_err(rejected)?;
+        Ok(true)
+    }
+}
+
+/// One event that is being made.
+struct Making<'a> {
+    policy: &'a Policy,
+    /// Index of the event source.
+    events: usize,
+    sealed_input: bool,
+    since: u64,
+    timestamp: i64,
+    scratch: &'a mut Scratch,
+}
+
+impl Making<'_> {
+    fn write(
+        self,
+        profile: &Profile,
+        attributes: &[held::Attribute],
+        time: Option<&str>,
+        sealer: &mut WorkspaceSealer,
+        outputs: &mut Outputs,
+    ) -> Result<(), Reason> {
+        let Making { policy, events, sealed_input, since, timestamp, scratch } = self;
+        let Profile { located: whose, workspace, .. } = *profile;
+        let Scratch { tape, located, fields } = scratch;
+        let source: &Source = &policy.settings().sources[events];
+        let id = whose.id.ok_or(Reason::IdMissing)?;
+        let salt = sealer.salt(&id_text(profile.document, id)?, since);
+        let draft = draft::draft(source, profile, attributes, time, &salt)?;
+        let text = scan::scan(draft.text.as_bytes(), &Limits::NONE, tape)?;
+        let document = Document::new(text, tape);
+        policy.layout(events).locate(&document, located)?;
+        let rules = policy.rules(source, workspace);
+        let search =
+            Search { rules, located, event: rules.event(EVENT), ids: source.ids, case: source.case, noted: &[] };
+        fields.find(&document, &search)?;
+        fields.spread(&document, &draft.arrays);
+        fields.force(&document, draft.forced.into_iter());
+        let key = layout::word_text(profile.document, id).into_owned().into_bytes();
+        let record = Record { key: Some(key), timestamp: Some(timestamp), ..Record::default() };
+        let page =
+            Page { policy, source, workspace, rules, document: &document, fields, sealed_input, record: &record };
+        page.write(sealer, outputs)?;
+        outputs.protected.key = match shown(&document, located, fields) {
+            Some(Protect::None) => record.key,
+            Some(Protect::Encrypt) => Some(id_token(&document, located, fields, rules, sealer)?),
+            _ => None,
+        };
+        let header = Header { name: SYNTHETIC_HEADER.to_owned(), value: Some(since.to_string().into_bytes()) };
+        let views = outputs.views.iter_mut().map(|(_, record)| record);
+        views.chain([&mut outputs.protected]).for_each(|record| record.headers.push(header.clone()));
+        Ok(())
+    }
+}
+
+/// What the protected event does with its id, or with something that the id stands in; `None`: it has none.
+fn shown(document: &Document, located: &Located, fields: &Fields) -> Option<Protect> {
+    let id = located.id?;
+    let around = |field: &&Field| field.node < id && id < document.node(field.node).next as usize;
+    let hidden = fields.all().iter().filter(around).any(|field| field.verdict.protect != Protect::None);
+    if hidden { Some(Protect::Drop) } else { Some(fields.verdict(id).map_or(Protect::None, |own| own.protect)) }
+}
+
+/// The token of the event's id, as it stands in the protected event.
+fn id_token(
+    document: &Document,
+    located: &Located,
+    fields: &Fields,
+    rules: &Rules,
+    sealer: &mut WorkspaceSealer,
+) -> Result<Vec<u8>, Reason> {
+    let mut token = Vec::new();
+    if let Some((id, verdict)) = located.id.and_then(|id| Some((id, fields.verdict(id)?))) {
+        sealer.exact(document, id, rules.domain(&verdict), &mut token)?;
+    }
+    Ok(token)
+}
+
+#[cfg(test)]
+mod tests;
