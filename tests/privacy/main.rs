@@ -9,3 +9,4 @@ mod path;
 mod protect;
 mod scan;
 mod seal;
+mod synthetic;
