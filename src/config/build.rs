@@ -12,18 +12,18 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, Deserializer};
 
-use super::error::{rephrase, suggest};
+use super::error::rephrase;
 use super::file::{self, File, Number, Text, nowhere};
 use super::number::{duration, in_range, topic};
 use super::substitute::{Problem, Substituted, substitute};
 use super::wish::{Workspaces, wished};
 use super::{Config, ConfigError, KafkaProperties, Surroundings, Topics};
-use super::{effective, layouts, properties};
+use super::{effective, layouts, properties, source};
 use crate::keys::KeySource;
 use crate::privacy::path::Path;
 use crate::privacy::scan::Limits;
 use crate::privacy::settings::{
-    Fold, LEVEL_MAX, Layout, Partitioner, Settings, SettingsError, Source, SourceKind, View, is_name,
+    Fold, LEVEL_MAX, Layout, Partitioner, Settings, SettingsError, SourceKind, View, is_name,
 };
 use crate::stream::transaction::TransactionLimits;
 
@@ -133,7 +133,7 @@ fn settings(file: &File) -> Result<Settings, Problem> {
             string_bytes: number("string-bytes", &limits.string_bytes, 1..=RECORD_BYTES_MAX)?,
         },
         workspaces,
-        sources: file.source.iter().map(|written| source(written, file, &own)).collect::<Result<_, _>>()?,
+        sources: file.source.iter().map(|written| source::source(written, file, &own)).collect::<Result<_, _>>()?,
         views: file.view.iter().map(view).collect::<Result<_, _>>()?,
     })
 }
@@ -160,64 +160,6 @@ fn own_layouts(file: &File) -> Result<Vec<Layout>, Problem> {
         });
     }
     Ok(layouts)
-}
-
-fn source(written: &file::Source, file: &File, own: &[Layout]) -> Result<Source, Problem> {
-    for (key, name) in
-        [("topic", &written.topic), ("protected", &written.protected), ("dead-letters", &written.dead_letters)]
-    {
-        at(name, |name| topic(key, name))?;
-    }
-    Ok(Source {
-        topic: written.topic.get_ref().clone(),
-        kind: written.kind,
-        layout: at(&written.layout, |name| layout(name, written.kind, own))?,
-        workspace: written.workspace.as_ref().map(|name| named("workspace", name)).transpose()?,
-        workspaces: written.workspaces.iter().map(|name| named("workspaces", name)).collect::<Result<_, _>>()?,
-        protected: written.protected.get_ref().clone(),
-        dead_letters: written.dead_letters.get_ref().clone(),
-        sealed_input: written.sealed_input,
-        ids: written.ids,
-        case: written.case,
-        state: of_profiles("state", written, &written.state)?.unwrap_or_default(),
-        events: of_profiles("events", written, &written.events)?
-            .map(|topic| events(written, file, &topic))
-            .transpose()?,
-        partitioner: of_profiles("partitioner", written, &written.partitioner)?.unwrap_or_default(),
-    })
-}
-
-/// The value of a key that only a profile source has.
-fn of_profiles<T: Clone>(key: &str, source: &file::Source, value: &Option<Spanned<T>>) -> Result<Option<T>, Problem> {
-    match value {
-        Some(value) if source.kind != SourceKind::Profile => {
-            wrong(value, format!("{key} is for sources of kind \"profile\""))
-        }
-        value => Ok(value.as_ref().map(|value| value.get_ref().clone())),
-    }
-}
-
-/// The index of the event source `topic`.
-fn events(source: &file::Source, file: &File, topic: &str) -> Result<usize, Problem> {
-    let known = |source: &&file::Source| source.kind == SourceKind::Event;
-    let found = file.source.iter().position(|source| source.topic.get_ref() == topic && known(&source));
-    found.ok_or_else(|| {
-        let known: Vec<&str> = file.source.iter().filter(known).map(|source| source.topic.get_ref().as_str()).collect();
-        let span = source.events.as_ref().map_or(0..0, Spanned::span);
-        let hint = if known.is_empty() { "there is none".to_owned() } else { suggest(topic, &known) };
-        (span, format!("events {topic:?} is no source of kind \"event\"; {hint}"))
-    })
-}
-
-fn layout(name: &str, kind: SourceKind, own: &[Layout]) -> Result<Layout, String> {
-    if let Some(layout) = layouts::built_in(name, kind) {
-        return layout.map_err(|error| format!("layout {name:?}: {error}"));
-    }
-    own.iter().find(|layout| layout.name == name).cloned().ok_or_else(|| {
-        let known: Vec<&str> =
-            layouts::NAMES.into_iter().chain(own.iter().map(|layout| layout.name.as_str())).collect();
-        format!("unknown layout {name:?}; {}", suggest(name, &known))
-    })
 }
 
 fn view(written: &file::View) -> Result<View, Problem> {
@@ -297,7 +239,7 @@ pub(super) fn number<T: TryFrom<i64>>(key: &str, value: &Number, range: RangeInc
     at(value, |number| in_range(key, *number, range))
 }
 
-fn named(key: &str, name: &Text) -> Result<String, Problem> {
+pub(super) fn named(key: &str, name: &Text) -> Result<String, Problem> {
     if is_name(name.get_ref()) { Ok(name.get_ref().clone()) } else { wrong(name, format!("{key} {NAME_RULE}")) }
 }
 

@@ -14,6 +14,7 @@ mod file;
 mod layouts;
 mod number;
 mod properties;
+mod source;
 mod substitute;
 #[cfg(test)]
 mod tests;
