@@ -1,16 +1,19 @@
 //! `sivcar dead-letters`: lists, opens and replays what was rejected.
 //!
 //! A dead letter is named by where its record stands in the raw topic. Always holds: `list` needs no keyset and shows no content;
-//! `replay` writes all that was asked for in one transaction, or nothing. Deliberately not here: removing letters; retention does.
+//! `replay` writes all that was asked for in one transaction, or nothing; which letters those are is in [`oldest`]. Deliberately not
+//! here: removing letters; retention does.
+
+mod oldest;
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use self::oldest::{Page, Select, oldest};
 use super::exit::{Failure, Outcome};
 use super::{cluster, offline};
 use crate::config::Config;
@@ -18,7 +21,7 @@ use crate::privacy::dead_letter::{self, DeadLetterError, Envelope};
 use crate::privacy::keyset::{Entry, Keyring};
 use crate::privacy::seal::Sealer;
 use crate::record::Record;
-use crate::stream::log::{Fault, Log, Outgoing, Producer, Reader};
+use crate::stream::log::{Fault, Log, Outgoing, Producer};
 
 /// How long one poll waits.
 const WAIT: Duration = Duration::from_millis(200);
@@ -32,7 +35,8 @@ const REPLAY_MAX: u64 = 5_000;
 /// Lists, opens and replays rejected records.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Shows where each rejected record stands in its raw topic, why it was rejected, and under which policy version.
+    /// Shows where each rejected record stands in its raw topic, why it was rejected, and under which policy version: the oldest
+    /// first.
     #[command(after_help = "Example: sivcar dead-letters list --config sivcar.toml --topic raw.events --limit 20")]
     List(Select),
     /// Opens one dead letter: the record as JSON, with key, value and headers in clear. Needs the keyset.
@@ -42,31 +46,13 @@ pub enum Command {
     Open(Select),
     /// Writes rejected records to their raw topic again, each to its partition, to be read and protected anew.
     ///
-    /// Name one by --partition and --offset, or the oldest by --limit. Replaying twice writes twice.
+    /// Name one by --partition and --offset, or the oldest by --limit, at most 5000 at once. Replaying twice writes twice: a
+    /// replayed record's letter stays, so go on behind it with --after.
     #[command(
-        after_help = "Example: sivcar dead-letters replay --config sivcar.toml --topic raw.events --partition 0 --offset 17"
+        after_help = "Example: sivcar dead-letters replay --config sivcar.toml --topic raw.events --partition 0 --offset 17\n\
+                      Example: sivcar dead-letters replay --config sivcar.toml --topic raw.events --reason keyset_missing --limit 5000"
     )]
     Replay(Select),
-}
-
-/// Which dead letters.
-#[derive(Debug, clap::Args)]
-pub struct Select {
-    /// The configuration file
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
-    /// The raw topic, as in the configuration
-    #[arg(long, value_name = "TOPIC")]
-    topic: String,
-    /// The partition of the record in its raw topic
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(i32).range(0..))]
-    partition: Option<i32>,
-    /// The offset of the record in its raw topic
-    #[arg(long, value_name = "NUMBER", requires = "partition", value_parser = clap::value_parser!(i64).range(0..))]
-    offset: Option<i64>,
-    /// At most so many, those first that were rejected first
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
-    limit: Option<u64>,
 }
 
 /// Runs the command.
@@ -87,7 +73,7 @@ pub fn run(command: &Command, output: &mut dyn Write, errors: &mut dyn Write) ->
     let keys = if matches!(command, Command::List(_)) { None } else { Some(offline::keys(&config)?) };
     let log = cluster::connect(&config)?;
     match keys {
-        None => list(&log, &topic, select, output),
+        None => list(&log, &topic, select, output, errors),
         Some(keys) => {
             let opener = Opener::new(&keys.ring(), &config.settings.group);
             if replays {
@@ -106,12 +92,27 @@ fn dead_letter_topic(config: &Config, topic: &str) -> Result<String, Failure> {
     })
 }
 
-fn list<L: Log>(log: &L, topic: &str, select: &Select, output: &mut dyn Write) -> Result<Outcome, Failure> {
-    each(log, topic, select, |envelope, _| {
-        let line = format!("{}  {}  policy {}\n", envelope.at, envelope.reason, envelope.policy);
-        output.write_all(line.as_bytes()).map_err(|error| Failure::writing(&error))
-    })?;
+fn list<L: Log>(
+    log: &L,
+    topic: &str,
+    select: &Select,
+    output: &mut dyn Write,
+    errors: &mut dyn Write,
+) -> Result<Outcome, Failure> {
+    let page = oldest(log, topic, select, |_| ())?;
+    let line = |(Envelope { at, reason, policy }, ()): &(Envelope, ())| format!("{at}  {reason}  policy {policy}\n");
+    let text: String = page.letters.iter().map(line).collect();
+    output.write_all(text.as_bytes()).map_err(|error| Failure::writing(&error))?;
+    tell_rest(&page, errors);
     Ok(Outcome::Done)
+}
+
+/// Tells how many more there are than were asked for, and how to have the next.
+fn tell_rest<T>(page: &Page<T>, errors: &mut dyn Write) {
+    if let (Some((Envelope { at, .. }, _)), 1..) = (page.letters.last(), page.more) {
+        // where standard error is gone, nobody is left to tell
+        let _ = writeln!(errors, "{} more; go on with --after {}:{}", page.more, at.partition.number, at.offset);
+    }
 }
 
 fn open<L: Log>(
@@ -121,14 +122,16 @@ fn open<L: Log>(
     mut opener: Opener,
     output: &mut dyn Write,
 ) -> Result<Outcome, Failure> {
-    let mut found = false;
-    each(log, topic, select, |envelope, letter| {
-        found = true;
+    let letters = oldest(log, topic, select, |letter| letter)?.letters;
+    if letters.is_empty() {
+        return Err(none(topic, select));
+    }
+    for (envelope, letter) in &letters {
         let record = opener.open(letter).map_err(|error| Failure::failed(format!("{}: {error}", envelope.at)))?;
-        let shown = format!("{:#}\n", shown(&envelope, &record));
-        output.write_all(shown.as_bytes()).map_err(|error| Failure::writing(&error))
-    })?;
-    if found { Ok(Outcome::Done) } else { Err(none(topic, select)) }
+        let shown = format!("{:#}\n", shown(envelope, &record));
+        output.write_all(shown.as_bytes()).map_err(|error| Failure::writing(&error))?;
+    }
+    Ok(Outcome::Done)
 }
 
 fn replay<L: Log>(
@@ -139,8 +142,12 @@ fn replay<L: Log>(
     output: &mut dyn Write,
     errors: &mut dyn Write,
 ) -> Result<Outcome, Failure> {
+    let page = oldest(log, topic, select, |letter| letter)?;
+    if page.letters.is_empty() {
+        return Err(none(topic, select));
+    }
     let (mut records, mut rejected) = (Vec::new(), 0);
-    each(log, topic, select, |envelope, letter| {
+    for (envelope, letter) in &page.letters {
         match opener.open(letter) {
             Ok(record) => records.push((envelope, record)),
             Err(error) => {
@@ -149,21 +156,18 @@ fn replay<L: Log>(
                 let _ = writeln!(errors, "{}: {error}", envelope.at);
             }
         }
-        Ok(())
-    })?;
-    if records.is_empty() && rejected == 0 {
-        return Err(none(topic, select));
     }
     write(log, &opener.group, &records)?;
     let mut text: String =
         records.iter().map(|(envelope, _)| format!("{} -> {}\n", envelope.at, envelope.at.partition)).collect();
     text += &format!("{} replayed; each is read and protected anew\n", records.len());
     output.write_all(text.as_bytes()).map_err(|error| Failure::writing(&error))?;
+    tell_rest(&page, errors);
     Ok(Outcome::of_rejected(rejected))
 }
 
 /// Writes all of `records` to their raw partitions in one transaction.
-fn write<L: Log>(log: &L, group: &str, records: &[(Envelope, Record)]) -> Result<(), Failure> {
+fn write<L: Log>(log: &L, group: &str, records: &[(&Envelope, Record)]) -> Result<(), Failure> {
     if records.is_empty() {
         return Ok(());
     }
@@ -191,43 +195,6 @@ fn retry<T>(mut call: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
             Err(Fault::Retry(_)) if Instant::now() < until => std::thread::sleep(WAIT),
             result => return result,
         }
-    }
-}
-
-/// Gives each selected letter of the dead-letter topic `topic`, the oldest of each partition first.
-fn each<L: Log>(
-    log: &L,
-    topic: &str,
-    select: &Select,
-    mut give: impl FnMut(Envelope, &Record) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    if retry(|| log.topic(topic))?.is_none() {
-        return Err(Failure::usage(format!("dead-letter topic {topic} does not exist; nothing was rejected yet")));
-    }
-    let mut reader = retry(|| log.reader(topic))?;
-    let (mut batch, mut left) = (Vec::new(), select.limit.unwrap_or(u64::MAX));
-    while retry(|| reader.caught_up())?.is_none() {
-        retry(|| reader.poll(WAIT, &mut batch))?;
-        for fetched in batch.drain(..) {
-            // whatever else stands in the topic is not ours to judge
-            let Ok(envelope) = Envelope::read(&fetched.record) else { continue };
-            if select.wants(&envelope) && left > 0 {
-                left -= 1;
-                give(envelope, &fetched.record)?;
-            }
-        }
-        if left == 0 {
-            break;
-        }
-    }
-    Ok(())
-}
-
-impl Select {
-    fn wants(&self, Envelope { at, .. }: &Envelope) -> bool {
-        *at.partition.topic == *self.topic
-            && self.partition.is_none_or(|partition| partition == at.partition.number)
-            && self.offset.is_none_or(|offset| offset == at.offset)
     }
 }
 

@@ -173,6 +173,10 @@ fn dead_letters_are_named_before_a_broker_is_asked() {
         "dead-letters replay --config sivcar.toml --topic raw.events",
         "dead-letters replay: name one record by --partition and --offset, or give --limit (at most 5000)",
     );
+    bench.refused(
+        "dead-letters list --config sivcar.toml --topic raw.events --after 0:-1",
+        "invalid value '0:-1' for '--after <PARTITION:OFFSET>': must be a partition and an offset, as 0:17; see --help",
+    );
 }
 
 #[test]

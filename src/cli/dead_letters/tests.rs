@@ -4,6 +4,7 @@ use crate::privacy::dead_letter::Extent;
 use crate::privacy::error::Reason;
 use crate::privacy::keyset::Keyset;
 use crate::record::{Coordinates, Header, Partition};
+use crate::stream::log::Reader;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -31,27 +32,29 @@ fn record(offset: i64) -> Record {
     }
 }
 
-/// A log whose dead letters are those of raw[1]@3 and raw[0]@7 (acme's keyset), a short one of raw[1]@9, one of another topic,
-/// and a record that is no letter.
+/// A log whose dead letters are, in the order of their times and not in that of the topic's partitions, those of raw[1]@3, of
+/// raw[0]@7 (acme's keyset) and a short one of raw[1]@9; and one of another topic, and a record that is no letter.
 fn log() -> MemoryLog {
     let log = MemoryLog::new("g");
     log.create_topic("raw", 2, &[]).expect("can be made");
-    log.create_topic("dead", 1, &[]).expect("can be made");
+    log.create_topic("dead", 2, &[]).expect("can be made");
     let mut producer = log.producer("test", usize::MAX).expect("can be made");
     producer.init().expect("is alone");
     producer.begin().expect("is alone");
     let letters = [
-        ("raw", 1, 3, 0, Extent::Whole),
-        ("raw", 0, 7, 1, Extent::Whole),
-        ("other", 0, 7, 0, Extent::Whole),
-        ("raw", 1, 9, 0, Extent::Short),
+        (0, 30, "raw", 1, 9, 0, Extent::Short),
+        (0, 20, "raw", 0, 7, 1, Extent::Whole),
+        (0, 10, "other", 0, 7, 0, Extent::Whole),
+        (1, 10, "raw", 1, 3, 0, Extent::Whole),
     ];
     let mut sealers = opener().sealers;
-    for (topic, number, offset, keyset, extent) in letters {
+    for (place, time, topic, number, offset, keyset, extent) in letters {
         let at = Coordinates { partition: Partition::new(topic, number), offset };
-        let envelope = Envelope::new(at, Reason::JsonSyntax, 4);
-        let letter = dead_letter::build(Some(&mut sealers[keyset]), "g", &envelope, &record(offset), extent);
-        producer.produce(Outgoing { topic: "dead".into(), partition: Some(0), record: letter }).expect("is taken");
+        let reason = if offset == 9 { Reason::TooLarge } else { Reason::JsonSyntax };
+        let envelope = Envelope::new(at, reason, 4);
+        let mut letter = dead_letter::build(Some(&mut sealers[keyset]), "g", &envelope, &record(offset), extent);
+        letter.timestamp = Some(time);
+        producer.produce(Outgoing { topic: "dead".into(), partition: Some(place), record: letter }).expect("is taken");
     }
     producer.produce(Outgoing { topic: "dead".into(), partition: Some(0), record: record(0) }).expect("is taken");
     producer.drain().expect("is alone");
@@ -60,25 +63,45 @@ fn log() -> MemoryLog {
 }
 
 fn select(partition: Option<i32>, offset: Option<i64>, limit: Option<u64>) -> Select {
-    Select { config: PathBuf::new(), topic: "raw".to_owned(), partition, offset, limit }
+    Select { topic: "raw".to_owned(), partition, offset, limit, ..Select::default() }
 }
 
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).expect("is text")
 }
 
+/// What `list` writes to standard output and to standard error.
+fn listed(select: &Select) -> (String, String) {
+    let (mut output, mut errors) = (Vec::new(), Vec::new());
+    assert_eq!(list(&log(), "dead", select, &mut output, &mut errors), Ok(Outcome::Done));
+    (text(output), text(errors))
+}
+
+const FIRST: &str = "raw[1]@3  json_syntax  policy 4\n";
+const SECOND: &str = "raw[0]@7  json_syntax  policy 4\n";
+const THIRD: &str = "raw[1]@9  too_large  policy 4\n";
+
 #[test]
-fn a_list_shows_coordinates_and_reason_and_no_content() {
-    let listed = |select: &Select| {
-        let mut output = Vec::new();
-        assert_eq!(list(&log(), "dead", select, &mut output), Ok(Outcome::Done));
-        text(output)
-    };
-    let all = "raw[1]@3  json_syntax  policy 4\nraw[0]@7  json_syntax  policy 4\nraw[1]@9  json_syntax  policy 4\n";
-    assert_eq!(listed(&select(None, None, None)), all);
-    assert_eq!(listed(&select(Some(0), None, None)), "raw[0]@7  json_syntax  policy 4\n");
-    assert_eq!(listed(&select(None, None, Some(1))), "raw[1]@3  json_syntax  policy 4\n");
-    assert_eq!(listed(&select(Some(1), Some(4), None)), "");
+fn a_list_shows_coordinates_and_reason_the_oldest_first_and_no_content() {
+    let all = format!("{FIRST}{SECOND}{THIRD}");
+    assert_eq!(listed(&select(None, None, None)), (all.clone(), String::new()));
+    assert_eq!(listed(&select(None, None, Some(3))), (all, String::new()));
+    assert_eq!(listed(&select(Some(0), None, None)), (SECOND.to_owned(), String::new()));
+    assert_eq!(listed(&select(Some(1), Some(4), None)), (String::new(), String::new()));
+    let too_large = Select { reason: Some("too_large".to_owned()), ..select(None, None, None) };
+    assert_eq!(listed(&too_large), (THIRD.to_owned(), String::new()));
+}
+
+#[test]
+fn a_backlog_is_worked_off_page_by_page() {
+    let page = |after, limit| listed(&Select { after, ..select(None, None, Some(limit)) });
+    assert_eq!(page(None, 1), (FIRST.to_owned(), "2 more; go on with --after 1:3\n".to_owned()));
+    assert_eq!(page(Some((1, 3)), 1), (SECOND.to_owned(), "1 more; go on with --after 0:7\n".to_owned()));
+    assert_eq!(page(Some((0, 7)), 9), (THIRD.to_owned(), String::new()));
+    assert_eq!(page(Some((1, 9)), 9), (String::new(), String::new()));
+    let nowhere = Select { after: Some((0, 8)), ..select(None, None, None) };
+    let error = list(&log(), "dead", &nowhere, &mut Vec::new(), &mut Vec::new()).expect_err("no such letter");
+    assert_eq!(error, Failure::usage("--after 0:8: no such dead letter of raw in dead"));
 }
 
 #[test]
