@@ -43,7 +43,8 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
     telemetry::start_logs(args.log_format, None)?;
     telemetry::hide_panics();
     let log = cluster::connect(&config)?;
-    let metrics = Arc::new(Metrics::new(config.settings.sources.iter().map(|source| source.topic.as_str())));
+    let sources = config.settings.sources.iter().map(|source| source.topic.as_str());
+    let metrics = Arc::new(Metrics::new(sources).of_workers(config.workers));
     let shared: Arc<OnceLock<Arc<Context<Kafka>>>> = Arc::default();
     let asked = shared.clone();
     let server = Server::start(config.listen, Health::new(move || ready(asked.get()), metrics.clone()))?;

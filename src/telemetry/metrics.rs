@@ -128,6 +128,14 @@ impl Metrics {
         metrics
     }
 
+    /// The same, in a process of so many workers: what each tells of itself stands at 0 from the start.
+    pub fn of_workers(self, workers: usize) -> Self {
+        for worker in 0..workers {
+            self.policy_stale.with_label_values(&[worker.to_string()]);
+        }
+        self
+    }
+
     /// Sets every series whose labels are known beforehand to 0.
     fn begin(&self) {
         let none: [&str; 0] = [];
@@ -135,7 +143,16 @@ impl Metrics {
         self.output_bytes.with_label_values(&none);
         self.keyset_failures.with_label_values(&none);
         self.commit_seconds.with_label_values(&none);
+        for reason in ["refused", "lost", "fault", "unknown"] {
+            self.aborts.with_label_values(&[reason]);
+        }
+        for outcome in ["committed", "aborted", "lost"] {
+            self.unknown_commits.with_label_values(&[outcome]);
+        }
         for source in &self.sources {
+            for reason in ["out_of_range", "source_changed", "state_over_budget", "changelog_out_of_range"] {
+                self.task_stops.with_label_values(&[source.as_str(), reason]);
+            }
             for outcome in ["protected", "dead_letter"] {
                 self.records.with_label_values(&[source.as_str(), outcome]);
             }

@@ -199,6 +199,31 @@ mod tests {
     }
 
     #[test]
+    fn what_an_alert_waits_for_stands_at_0_from_the_start() {
+        let text = Metrics::new(["raw"]).of_workers(2).text().expect("the table can be written");
+        for (name, count) in [
+            ("sivcar_task_stops_total", 4),
+            ("sivcar_aborts_total", 4),
+            ("sivcar_unknown_commits_total", 3),
+            ("sivcar_policy_stale", 2),
+            ("sivcar_clear_fields_under_mark_total", 1),
+            ("sivcar_dead_letters_total", Reason::ALL.len()),
+        ] {
+            let zero = |line: &&str| line.starts_with(&format!("{name}{{")) && line.ends_with(" 0");
+            assert_eq!(text.lines().filter(zero).count(), count, "{name} in\n{text}");
+        }
+        // a word that the stream tells and the table lacks would be one series more
+        let metrics = Metrics::new(["raw"]).of_workers(2);
+        let series = |metrics: &Metrics| metrics.text().expect("the table can be written").lines().count();
+        let before = series(&metrics);
+        for reason in ["refused", "lost", "fault", "unknown"] {
+            metrics.observe(&Happening::Aborted { worker: 0, reason, detail: "" });
+        }
+        metrics.observe(&Happening::Stale { worker: 1, stale: true });
+        assert_eq!(series(&metrics), before);
+    }
+
+    #[test]
     fn a_clear_field_is_counted_and_logged() {
         let metrics = Metrics::new(["raw"]);
         let done = Tally { clear_under_mark: 2, ..Tally::default() };
