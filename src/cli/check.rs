@@ -1,10 +1,16 @@
 //! `sivcar check`: what can be known before a start, and what holds.
+//!
+//! What holds is TOML on standard output; what was found of topics stands on standard error, so that neither hides the other.
+
+mod topics;
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use super::exit::{Failure, Outcome};
 use super::{cluster, offline};
+use crate::kafka::Kafka;
+use crate::stream::topics::Route;
 
 /// Validates the configuration, its keysets and its policy, and prints what holds: defaults filled in, secrets as ***.
 ///
@@ -15,24 +21,33 @@ pub struct Args {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Ask the broker whether the topics are as they must be; nothing is created
+    /// Ask the broker whether the topics are as they must be, and tell of each on standard error; nothing is created
     #[arg(long)]
     connect: bool,
 }
 
 /// Runs the command.
-pub fn run(args: &Args, output: &mut dyn Write) -> Result<Outcome, Failure> {
+pub fn run(args: &Args, output: &mut dyn Write, errors: &mut dyn Write) -> Result<Outcome, Failure> {
     let config = offline::config(&args.config)?;
     offline::keys(&config)?;
     offline::policy(&config, &config.settings)?;
-    // a file that only ever serves the offline commands may name no broker
-    let broker = config.kafka.common.contains_key("bootstrap.servers") || args.connect;
-    let settings = broker.then(|| cluster::settings(&config)).transpose()?;
+    let settings = cluster::settings(&config)?;
     output.write_all(config.effective().as_bytes()).map_err(|error| Failure::writing(&error))?;
-    if args.connect
-        && let Some(settings) = settings
-    {
-        cluster::check_topics(&config, settings, output)?;
+    if !args.connect {
+        return Ok(Outcome::Done);
     }
-    Ok(Outcome::Done)
+    output.flush().map_err(|error| Failure::writing(&error))?;
+    let found = topics::find(
+        &Kafka::new(settings)?,
+        &config.settings.group,
+        &Route::all(&config.settings),
+        config.topics.create,
+    )?;
+    // where standard error is gone, the exit code still tells
+    let _ = errors.write_all(found.text.as_bytes());
+    match found.wrong {
+        0 => Ok(Outcome::Done),
+        1 => Err(Failure::usage("a topic is not as it must be; it is named above")),
+        wrong => Err(Failure::usage(format!("{wrong} topics are not as they must be; they are named above"))),
+    }
 }

@@ -1,14 +1,12 @@
 //! From the configuration to the cluster: the one place where Kafka is chosen as the log.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use super::exit::Failure;
 use crate::config::Config;
 use crate::kafka::{self, Kafka, Wish};
 use crate::stream::context::Plan;
-use crate::stream::log::Log;
-use crate::stream::topics::{self, Facts, Route};
+use crate::stream::topics::Route;
 
 /// Checks the configuration's librdkafka properties; no client is made.
 pub fn settings(config: &Config) -> Result<kafka::Settings, Failure> {
@@ -41,41 +39,4 @@ pub fn plan(config: &Config) -> Plan {
         max_staleness: config.max_staleness,
         limits: config.transaction,
     }
-}
-
-/// Asks the broker what a start would ask, creating nothing, and tells what was found, as comments of the TOML above it.
-pub fn check_topics(config: &Config, settings: kafka::Settings, output: &mut dyn Write) -> Result<(), Failure> {
-    let (log, group) = (Kafka::new(settings)?, &config.settings.group);
-    let (routes, control) = (Route::all(&config.settings), topics::control_topic(group));
-    let mut text = String::from("\n");
-    let missing = if config.topics.create { missing(&log, &routes, &control)? } else { Vec::new() };
-    if missing.is_empty() {
-        topics::ensure_control(&log, group, false)?;
-        text += &format!("# {control} is there, with 1 partition, compact\n");
-        for (route, partitions) in routes.iter().zip(&Facts::at_start(&log, &routes, false)?.sources) {
-            if let Ok(partitions) = partitions {
-                text += &format!("# {} and its outputs are there, with {partitions} partitions each\n", route.source);
-            }
-        }
-    } else {
-        text += &format!("# the raw topics are there; a start will create {}\n", missing.join(", "));
-    }
-    output.write_all(text.as_bytes()).map_err(|error| Failure::writing(&error))
-}
-
-/// The topics that a start would create. A raw topic is never created: without it there is nothing to start.
-fn missing(log: &Kafka, routes: &[Route], control: &str) -> Result<Vec<String>, Failure> {
-    let mut missing = Vec::new();
-    for Route { source, .. } in routes {
-        if log.topic(source)?.is_none() {
-            return Err(Failure::usage(format!("source {source} does not exist; create it, for sivcar never does")));
-        }
-    }
-    let outputs = routes.iter().flat_map(|route| route.outputs().chain([&route.dead_letters]));
-    for topic in std::iter::once(control).chain(outputs.map(|topic| &**topic)) {
-        if log.topic(topic)?.is_none() && !missing.iter().any(|other| other == topic) {
-            missing.push(topic.to_owned());
-        }
-    }
-    Ok(missing)
 }

@@ -3,6 +3,8 @@
 //! Always holds: many marks are one transaction, and nothing is written unless all of them are well formed; a mark that stands in
 //! the configuration file is neither withdrawn nor altered, for the next start would undo it.
 
+mod unnamed;
+
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -123,7 +125,7 @@ struct Section {
 }
 
 /// Runs `mark`.
-pub fn mark(args: &MarkArgs, output: &mut dyn Write) -> Result<Outcome, Failure> {
+pub fn mark(args: &MarkArgs, output: &mut dyn Write, errors: &mut dyn Write) -> Result<Outcome, Failure> {
     let config = offline::config(&args.which.config)?;
     let made = Mark {
         level: args.level.unwrap_or(LEVEL_MAX),
@@ -139,6 +141,17 @@ pub fn mark(args: &MarkArgs, output: &mut dyn Write) -> Result<Outcome, Failure>
     let log = cluster::connect(&config)?;
     ensure_control(&log, &config.settings.group, config.topics.create)?;
     let (written, version) = write(&log, &config.settings.group, &wishes)?;
+    let unnamed = unnamed::by_file(&config, &wishes);
+    if !unnamed.is_empty() {
+        let control = read(&log, &config.settings.group)?;
+        for workspace in unnamed::by_table(control.table(), &wishes, unnamed) {
+            // where standard error is gone, nobody is left to tell
+            let _ = writeln!(
+                errors,
+                "warning: nothing else names workspace {workspace}: no source, domain or other mark; if it is mistyped, unmark it"
+            );
+        }
+    }
     let same = wishes.len() - written;
     tell(output, &format!("{written} marked, {same} held already; policy version {version}\n"))
 }

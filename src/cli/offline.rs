@@ -3,7 +3,7 @@
 //! Always holds: the policy is what the control topic would say if it held the configuration's wishes and nothing else, as
 //! records at offsets 0, 1, 2 …; so the version is their number. What a control topic says beyond the file is not known here.
 
-use std::path::Path;
+use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use super::exit::Failure;
@@ -11,12 +11,13 @@ use crate::config::Config;
 use crate::keys::Keys;
 use crate::privacy::control::{ControlValue, Domain, Table};
 use crate::privacy::keyset::Keyset;
-use crate::privacy::mark::EVERYWHERE;
+use crate::privacy::mark::{EVERYWHERE, Mark, MarkKey};
+use crate::privacy::path::Path;
 use crate::privacy::policy::Policy;
-use crate::privacy::settings::Settings;
+use crate::privacy::settings::{Ids, Settings};
 
 /// Reads and checks the configuration.
-pub fn config(path: &Path) -> Result<Config, Failure> {
+pub fn config(path: &FilePath) -> Result<Config, Failure> {
     Ok(Config::load(path)?)
 }
 
@@ -77,6 +78,19 @@ pub fn keyset(config: &Config, keys: &Keys, workspace: &str) -> Result<Arc<Keyse
 pub fn domain(table: &Table, workspace: &str, name: &str) -> Domain {
     let held = |workspace: &str| table.domains.get(&(workspace.to_owned(), name.to_owned())).cloned();
     held(workspace).or_else(|| held(EVERYWHERE)).unwrap_or_default()
+}
+
+/// Whether a mark or a domain of the file, or a sealed id, has the domain `name` in `workspace`.
+pub fn is_named(config: &Config, table: &Table, workspace: &str, name: &str) -> bool {
+    let here = |named: &str| named == workspace || named == EVERYWHERE;
+    let marks = |(key, mark): (&MarkKey, &Mark)| match (&mark.domain, Path::parse(&key.name)) {
+        (Some(domain), _) => domain == name,
+        (None, Ok(path)) => path.keys() == name,
+        (None, Err(_)) => false,
+    };
+    let ids = config.settings.sources.iter().any(|source| source.ids == Ids::Seal) && ["id", "uuid"].contains(&name);
+    ids || table.marks.iter().any(|held| here(&held.0.workspace) && marks(held))
+        || table.domains.keys().any(|(named, domain)| here(named) && domain == name)
 }
 
 /// Names for a message: "a, b", or "none".

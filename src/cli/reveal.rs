@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
+use serde::Deserialize;
+
 use super::exit::{Failure, Outcome};
 use super::filter::{Streams, each_line};
 use super::{offline, token};
 use crate::config::Config;
 use crate::privacy::error::Reason;
 use crate::privacy::reveal::{self, RevealError};
-use crate::privacy::scan::Limits;
-use crate::privacy::seal::{OpenError, Sealer};
+use crate::privacy::scan::{self, Document, Kind, Limits, Tape};
+use crate::privacy::seal::{OpenError, Sealer, parse_token};
 use crate::privacy::value::ValueSealer;
 
 /// How many times longer a protected document may be than the raw one, about: a one-digit number becomes a token of 56 bytes.
@@ -21,7 +23,9 @@ const DOCUMENT_BYTES_MAX: usize = 1 << 30;
 /// Opens what was sealed: a token per line of standard input gives its value as canonical JSON; with --source a protected document
 /// per line gives the document with its marked values opened.
 ///
-/// Documents are opened by the marks' paths, never because something looks like a token; what does not open stays as it is. A line
+/// A token may stand there plain or as a JSON string; a JSON array of tokens, as `token` prints, gives the array of their values.
+/// Documents are opened by the marks' paths, never because something looks like a token; what does not open stays as it is, and
+/// standard error tells at the end how many strings that look like tokens stayed. A line
 /// that cannot be opened or read gives an empty line, its number and reason on standard error, and exit code 1.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -48,7 +52,7 @@ pub struct Args {
 pub fn run(args: &Args, streams: Streams) -> Result<Outcome, Failure> {
     let config = offline::config(&args.config)?;
     match (&args.source, &args.workspace, &args.domain) {
-        (Some(source), _, _) => documents(&config, source, streams),
+        (Some(source), _, _) => documents(args, &config, source, streams),
         (None, Some(workspace), Some(domain)) => tokens(&config, workspace, domain, streams),
         _ => Err(Failure::usage("reveal needs --source, or --workspace and --domain; see sivcar reveal --help")),
     }
@@ -64,13 +68,36 @@ fn tokens(config: &Config, workspace: &str, domain: &str, streams: Streams) -> R
             return Err(Reason::TooLarge.code());
         }
         let text = std::str::from_utf8(line).map_err(|_| code(RevealError::NotAToken))?;
-        let value = reveal::value(&mut sealer, workspace, domain, text).map_err(code)?;
-        out.extend_from_slice(value.as_bytes());
+        let mut value = |token: &str| reveal::value(&mut sealer, workspace, domain, token).map_err(code);
+        let revealed = match asked(text).ok_or(code(RevealError::NotAToken))? {
+            Asked::One(token) => value(&token)?,
+            Asked::All(tokens) => {
+                let values = tokens.iter().map(|token| value(token)).collect::<Result<Vec<_>, _>>()?;
+                format!("[{}]", values.join(","))
+            }
+        };
+        out.extend_from_slice(revealed.as_bytes());
         Ok(())
     })
 }
 
-fn documents(config: &Config, source: &str, streams: Streams) -> Result<Outcome, Failure> {
+/// What a line asks to open.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Asked {
+    One(String),
+    All(Vec<String>),
+}
+
+/// The tokens of a line: the line itself, or those that it holds as JSON.
+fn asked(line: &str) -> Option<Asked> {
+    match line.trim_start().as_bytes().first() {
+        Some(b'"' | b'[') => serde_json::from_str(line).ok(),
+        _ => Some(Asked::One(line.to_owned())),
+    }
+}
+
+fn documents(args: &Args, config: &Config, source: &str, streams: Streams) -> Result<Outcome, Failure> {
     let source = offline::source(&config.settings, source)?;
     let keys = offline::keys(config)?;
     let mut settings = config.settings.clone();
@@ -78,10 +105,32 @@ fn documents(config: &Config, source: &str, streams: Streams) -> Result<Outcome,
     settings.limits = Limits { depth, record_bytes: grown(record_bytes), string_bytes: grown(string_bytes) };
     let policy = offline::policy(config, &settings)?;
     let mut sealer = ValueSealer::new(keys.ring());
-    each_line(streams, settings.limits.record_bytes, |line, out| {
+    let (mut tape, mut stayed) = (Tape::default(), 0);
+    let Streams { input, output, errors } = streams;
+    let streams = Streams { input, output, errors: &mut *errors };
+    let outcome = each_line(streams, settings.limits.record_bytes, |line, out| {
         *out = reveal::document(&policy, &mut sealer, source, line).map_err(Reason::code)?;
+        stayed += tokens_in(out, &settings.limits, &mut tape);
         Ok(())
-    })
+    })?;
+    if stayed > 0 {
+        // where standard error is gone, nobody is left to tell
+        let _ = writeln!(
+            errors,
+            "strings that look like tokens and stayed: {stayed}; {} does not mark their paths, or they do not open under its keys and domains",
+            args.config.display()
+        );
+    }
+    Ok(outcome)
+}
+
+/// How many strings of `document` look like tokens.
+fn tokens_in(document: &[u8], limits: &Limits, tape: &mut Tape) -> usize {
+    // what was just revealed can be read; opened values may have made it larger than a document may be
+    let Ok(text) = scan::scan(document, limits, tape) else { return 0 };
+    let document = Document::new(text, tape);
+    let strings = document.nodes().iter().filter(|node| node.kind == Kind::String);
+    strings.filter(|node| parse_token(document.raw(node.value).trim_matches('"')).is_some()).count()
 }
 
 /// The limit for what was protected under the limit `bytes`.

@@ -22,7 +22,7 @@ const NO_TOKEN: &str = "no_token";
 ///
 /// The array holds a token under every enabled key, the primary's first, for a search with IN (…). A value that is never sealed as
 /// one token (null; an array whose domain is not `whole`; with --loose an object too) gives an empty line, `line N: no_token` on
-/// standard error and exit code 1. Padding and `whole` are what the configuration says of the domain. Whoever may ask for tokens
+/// standard error and exit code 1. A domain that nothing in the file names is warned of. Padding and `whole` are what the configuration says of the domain. Whoever may ask for tokens
 /// can test any guess: treat this command as access to personal data.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -49,7 +49,18 @@ pub fn run(args: &Args, streams: Streams) -> Result<Outcome, Failure> {
     check_names(&args.workspace, &args.domain)?;
     let keys = offline::keys(&config)?;
     let keyset = offline::keyset(&config, &keys, &args.workspace)?;
-    let domain = offline::domain(&offline::table(&config)?, &args.workspace, &args.domain);
+    let table = offline::table(&config)?;
+    let domain = offline::domain(&table, &args.workspace, &args.domain);
+    if !offline::is_named(&config, &table, &args.workspace, &args.domain) {
+        // where standard error is gone, nobody is left to tell
+        let _ = writeln!(
+            streams.errors,
+            "warning: no mark or domain of {} is named {:?} in workspace {}; unless a live mark is (sivcar marks), nothing was sealed so",
+            args.config.display(),
+            args.domain,
+            args.workspace
+        );
+    }
     let mut sealer = Sealer::new(&keyset);
     let mut associated = Vec::new();
     let (workspace, name) = (args.workspace.as_str(), args.domain.as_str());

@@ -30,10 +30,14 @@ fn check_refuses_what_would_break_a_guarantee() {
         "check --config acks.toml",
         "[kafka]: acks cannot be set: an output counts only once all in-sync replicas have it",
     );
-    bench.refused(
-        "check --config sivcar.toml --connect",
-        "[kafka]: bootstrap.servers is missing: name at least one broker as host:port",
-    );
+    let mistyped = "[kafka]\n\"bootstrap.server\" = \"127.0.0.1:9\"\n";
+    bench.write("mistyped.toml", &format!("{mistyped}{CONFIG}"));
+    for arguments in ["sivcar.toml", "mistyped.toml", "sivcar.toml --connect"] {
+        bench.refused(
+            &format!("check --config {arguments}"),
+            "[kafka]: bootstrap.servers is missing: name at least one broker as host:port",
+        );
+    }
 }
 
 #[test]

@@ -177,12 +177,43 @@ fn tokens_open_to_canonical_json() {
 #[test]
 fn what_does_not_open_is_named() {
     let other = "siv:AQAAAAHH2pfIJPyBqSG4E02JU0wH0OgG3ULiwMA48UN4Gixc";
-    let input = format!("{ANN}\n\n\"{ANN}\"\n{ANN}=\n{other}\nsiv:\nSIV:{}\n", &ANN[4..]);
+    let input = format!("{ANN}\n\n\"{ANN}=\"\n{ANN}=\n{other}\nsiv:\nSIV:{}\n", &ANN[4..]);
     let output = "\"ann@example.com\"\n\n\n\n\n\n\n";
     let errors = "line 2: not_a_token\nline 3: not_a_token\nline 4: not_a_token\nline 5: unknown_key\nline 6: not_a_token\nline 7: not_a_token\n";
     let bench = Bench::new();
     bench.expect(&format!("{REVEAL} email"), input, 1, output, errors);
     bench.expect(&format!("{REVEAL} phone"), ANN, 1, "\n", "line 1: does_not_open\n");
+    let arrays = format!("[\"{ANN}\",\"{other}\"]\n[1]\n[\"{ANN}\"\n");
+    bench.expect(
+        &format!("{REVEAL} email"),
+        arrays,
+        1,
+        "\n\n\n",
+        "line 1: unknown_key\nline 2: not_a_token\nline 3: not_a_token\n",
+    );
+}
+
+#[test]
+fn what_token_prints_is_what_reveal_opens() {
+    let bench = Bench::new();
+    let (_, tokens, _) = bench.run(&format!("{TOKEN} email"), "\"ann@example.com\"\n");
+    let input = format!("{tokens}\"{ANN}\"\n[]\n");
+    let output = "[\"ann@example.com\",\"ann@example.com\"]\n\"ann@example.com\"\n[]\n";
+    bench.expect(&format!("{REVEAL} email"), input, 0, output, "");
+}
+
+#[test]
+fn a_domain_that_nothing_names_is_warned_of() {
+    let bench = Bench::new();
+    let (code, output, errors) = bench.run(&format!("{TOKEN} emial"), "1\n");
+    let warning = "warning: no mark or domain of sivcar.toml is named \"emial\" in workspace acme; \
+                   unless a live mark is (sivcar marks), nothing was sealed so\n";
+    assert_eq!((code, output.lines().count(), errors.as_str()), (0, 1, warning));
+    let beta = TOKEN.replace("acme", "beta");
+    for (token, warned) in [(TOKEN, false), (beta.as_str(), true)] {
+        let (code, _, errors) = bench.run(&format!("{token} note"), "1\n");
+        assert_eq!((code, errors.is_empty()), (0, !warned), "the domain is acme's");
+    }
 }
 
 #[test]
@@ -195,7 +226,8 @@ fn documents_open_by_the_marks_paths() {
     let output = format!(
         "{{\"workspace\":\"acme\",\"client\":{{\"email\":[\"ann@example.com\",\"{ANN}x\"]}},\"other\":\"{ANN}\"}}\n\n"
     );
-    bench.expect(reveal, input, 1, &output, "line 2: json_syntax\n");
+    let errors = "line 2: json_syntax\nstrings that look like tokens and stayed: 1; sivcar.toml does not mark their paths, or they do not open under its keys and domains\n";
+    bench.expect(reveal, input, 1, &output, errors);
 }
 
 #[test]
