@@ -102,7 +102,7 @@ impl Reloader {
         if reload.changed {
             context.keyring.store(self.keys.ring());
         }
-        tracing::info!(changed = reload.changed, refused = reload.refused.len(), "keysets loaded anew");
+        tracing::info!(changed = reload.changed, refused = reload.refused.len(), "keysets looked at again");
     }
 }
 

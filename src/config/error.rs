@@ -8,6 +8,12 @@ use std::ops::Range;
 /// Why a configuration is refused. The text is one line and shows no value that came from the environment.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ConfigError {
+    /// There is no such file.
+    #[error("{file}: it does not exist; correct --config, or write it as docs/configuration.md says")]
+    Absent {
+        /// The file.
+        file: String,
+    },
     /// The file cannot be read.
     #[error("{file}: cannot be read: {kind}")]
     Unreadable {

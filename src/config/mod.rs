@@ -106,8 +106,10 @@ impl Config {
     /// [`ConfigError`], one line that says where and what.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError::Unreadable { file: name.clone(), kind: error.kind() })?;
+        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => ConfigError::Absent { file: name.clone() },
+            kind => ConfigError::Unreadable { file: name.clone(), kind },
+        })?;
         let host = gethostname::gethostname();
         Config::parse(
             &text,

@@ -381,5 +381,8 @@ fn a_bad_path_is_shown_where_it_stands() {
 #[test]
 fn an_unreadable_file_is_named() {
     let error = Config::load(Path::new("/nowhere/sivcar.toml")).expect_err("there is none");
-    assert_eq!(error.to_string(), "/nowhere/sivcar.toml: cannot be read: entity not found");
+    assert_eq!(
+        error.to_string(),
+        "/nowhere/sivcar.toml: it does not exist; correct --config, or write it as docs/configuration.md says"
+    );
 }

@@ -58,7 +58,7 @@ impl Consumer {
         client
             .client()
             .subscribe(&topics)
-            .map_err(|error| Fault::Fatal(format!("subscribing to {}: {error}", topics.join(", "))))?;
+            .map_err(|error| Fault::Fatal(format!("subscribing to {}: {}", topics.join(", "), fault::said(&error))))?;
         let (granted, assigned) = (Vec::new(), Vec::new());
         Ok(Self { client, inspector, granted, assigned, going: None, held: None })
     }
@@ -140,7 +140,7 @@ impl log::Consumer for Consumer {
         self.client
             .client()
             .incremental_assign(&list)
-            .map_err(|error| Fault::Fatal(format!("reading newly assigned partitions: {error}")))?;
+            .map_err(|error| Fault::Fatal(format!("reading newly assigned partitions: {}", fault::said(&error))))?;
         self.assigned.extend(starts.iter().map(|(partition, _)| partition.clone()));
         Ok(())
     }
@@ -181,7 +181,7 @@ impl log::Consumer for Consumer {
             .client
             .client()
             .seek_partitions(positions(places)?, SEEK_TIMEOUT)
-            .map_err(|error| Fault::Retry(format!("seeking: {error}")))?;
+            .map_err(|error| Fault::Retry(format!("seeking: {}", fault::said(&error))))?;
         for element in answer.elements() {
             element.error().map_err(|error| {
                 Fault::Lost(format!("seeking in {}[{}]: {error}", element.topic(), element.partition()))
@@ -191,11 +191,17 @@ impl log::Consumer for Consumer {
     }
 
     fn pause(&mut self, partitions: &[Partition]) -> Result<(), Fault> {
-        self.client.client().pause(&list(partitions)).map_err(|error| Fault::Retry(format!("pausing: {error}")))
+        self.client
+            .client()
+            .pause(&list(partitions))
+            .map_err(|error| Fault::Retry(format!("pausing: {}", fault::said(&error))))
     }
 
     fn resume(&mut self, partitions: &[Partition]) -> Result<(), Fault> {
-        self.client.client().resume(&list(partitions)).map_err(|error| Fault::Retry(format!("resuming: {error}")))
+        self.client
+            .client()
+            .resume(&list(partitions))
+            .map_err(|error| Fault::Retry(format!("resuming: {}", fault::said(&error))))
     }
 
     fn membership(&mut self) -> Result<Membership, Fault> {

@@ -23,8 +23,16 @@ impl Context {
     }
 }
 
+/// What a broker says while it reads the state of a group or of transactions, as it does when it is first asked: the client tries
+/// again by itself, and it is no sign of trouble.
+const COORDINATOR_LOADS: &str = "Coordinator load in progress";
+
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        if line.contains(COORDINATOR_LOADS) {
+            tracing::debug!(target: "kafka", facility, "{line}");
+            return;
+        }
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
                 tracing::error!(target: "kafka", facility, "{line}");
@@ -39,6 +47,10 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
+        if reason.contains(COORDINATOR_LOADS) {
+            tracing::debug!(target: "kafka", "{reason}");
             return;
         }
         tracing::warn!(target: "kafka", "{reason}");

@@ -57,15 +57,25 @@ pub(super) fn transaction(request: Request, error: &KafkaError) -> Fault {
     match error {
         KafkaError::Transaction(error) => judge(request, &Verdict::from(error)),
         other => match request {
-            Request::Commit | Request::Abort => Fault::Unknown(format!("{}: {other}", request.text())),
-            _ => Fault::Abort(format!("{}: {other}", request.text())),
+            Request::Commit | Request::Abort => Fault::Unknown(format!("{}: {}", request.text(), said(other))),
+            _ => Fault::Abort(format!("{}: {}", request.text(), said(other))),
         },
     }
 }
 
+/// An error code, told once: its own text is name and description, which say the same.
+pub(super) fn name(code: Code) -> String {
+    format!("{code:?}")
+}
+
+/// An error of librdkafka, told once.
+pub(super) fn said(error: &KafkaError) -> String {
+    error.rdkafka_error_code().map_or_else(|| error.to_string(), name)
+}
+
 /// What the caller does after `verdict`.
 pub(super) fn judge(request: Request, verdict: &Verdict) -> Fault {
-    let text = format!("{}: {} ({})", request.text(), verdict.text, verdict.code);
+    let text = format!("{}: {} ({})", request.text(), verdict.text, name(verdict.code));
     let ending = matches!(request, Request::Commit | Request::Abort);
     if is_fenced(verdict.code, verdict.fatal) {
         return Fault::Fenced(fenced(&text));
@@ -89,7 +99,7 @@ pub(super) fn judge(request: Request, verdict: &Verdict) -> Fault {
 
 /// An error of one record: refused by the client when staged, or by the broker when delivered.
 pub(super) fn production(topic: &str, code: Code) -> Fault {
-    let text = format!("a record to {topic}: {code}");
+    let text = format!("a record to {topic}: {}", name(code));
     match code {
         Code::MessageSizeTooLarge
         | Code::InvalidMessage
@@ -110,8 +120,8 @@ pub(super) fn production(topic: &str, code: Code) -> Fault {
 /// An error that a consumer's queue gave; `None` where librdkafka goes on by itself and the group will tell the rest.
 pub(super) fn consumption(code: Code, fatal: bool, text: &str, partition: Option<Partition>) -> Option<Fault> {
     let text = match &partition {
-        Some(partition) => format!("reading {partition}: {text} ({code})"),
-        None => format!("reading: {text} ({code})"),
+        Some(partition) => format!("reading {partition}: {text} ({})", name(code)),
+        None => format!("reading: {text} ({})", name(code)),
     };
     match (code, partition) {
         (Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation, Some(partition)) => {
@@ -128,9 +138,9 @@ pub(super) fn consumption(code: Code, fatal: bool, text: &str, partition: Option
 
 /// A question that the broker did not answer as it should.
 pub(super) fn question(what: &str, brokers: &str, error: &KafkaError, last: Option<String>) -> Fault {
-    let Some(code) = error.rdkafka_error_code() else { return Fault::Fatal(format!("{what}: {error}")) };
+    let Some(code) = error.rdkafka_error_code() else { return Fault::Fatal(format!("{what}: {}", said(error))) };
     if is_unauthorised(code) {
-        return Fault::Fatal(forbidden(&format!("{what}: {code}")));
+        return Fault::Fatal(forbidden(&format!("{what}: {}", name(code))));
     }
     match code {
         Code::BrokerTransportFailure
@@ -139,7 +149,7 @@ pub(super) fn question(what: &str, brokers: &str, error: &KafkaError, last: Opti
         | Code::AllBrokersDown
         | Code::Resolve
         | Code::LeaderNotAvailable => Fault::Retry(unreachable(what, brokers, code, last)),
-        _ => Fault::Retry(format!("{what}: {code}")),
+        _ => Fault::Retry(format!("{what}: {}", name(code))),
     }
 }
 
@@ -147,8 +157,9 @@ pub(super) fn question(what: &str, brokers: &str, error: &KafkaError, last: Opti
 pub(super) fn unreachable(what: &str, brokers: &str, code: Code, last: Option<String>) -> String {
     let last = last.map(|last| format!("; the client's last word: {last}")).unwrap_or_default();
     format!(
-        "{what}: no Kafka broker answers at {brokers} ({code}): is it running, and does bootstrap.servers name it as \
-         this machine reaches it, with the right security.protocol{last}"
+        "{what}: no Kafka broker answers at {brokers} ({}): is it running, and does bootstrap.servers name it as \
+         this machine reaches it, with the right security.protocol{last}",
+        name(code)
     )
 }
 
@@ -254,6 +265,18 @@ mod tests {
         for (code, wanted) in cases {
             assert_eq!(kind(&production("t", code)), wanted, "{code:?}");
         }
+    }
+
+    #[test]
+    fn an_error_is_told_once() {
+        let down = Code::BrokerTransportFailure;
+        assert_eq!(production("t", down), Fault::Abort("a record to t: BrokerTransportFailure".to_owned()));
+        let fault = transaction(Request::Begin, &KafkaError::Global(down));
+        assert_eq!(fault, Fault::Abort("opening a transaction: BrokerTransportFailure".to_owned()));
+        let asked = question("asking for t", "b:1", &KafkaError::MetadataFetch(down), None);
+        assert!(
+            asked.to_string().starts_with("asking for t: no Kafka broker answers at b:1 (BrokerTransportFailure): is")
+        );
     }
 
     #[test]

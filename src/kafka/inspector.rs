@@ -153,7 +153,7 @@ fn request_creation(
     match answer.into_iter().next() {
         Some(Ok(_) | Err((_, Code::TopicAlreadyExists))) => Ok(()),
         Some(Err((_, code @ (Code::InvalidConfig | Code::InvalidTopic | Code::InvalidPartitions)))) => {
-            Err(Fault::Fatal(format!("{what}: {code}")))
+            Err(Fault::Fatal(format!("{what}: {}", fault::name(code))))
         }
         Some(Err((_, code))) => Err(fault::question(&what, settings.brokers(), &KafkaError::AdminOp(code), None)),
         None => Err(Fault::Retry(format!("{what}: the broker says nothing"))),

@@ -58,7 +58,7 @@ impl Producer {
             return Some(match fault::production("the log", code) {
                 fenced @ Fault::Fenced(_) => fenced,
                 forbidden @ Fault::Fatal(_) => forbidden,
-                _ => Fault::Unknown(format!("the producer failed: {text} ({code})")),
+                _ => Fault::Unknown(format!("the producer failed: {text} ({})", fault::name(code))),
             });
         }
         let reports = self.client.context();

@@ -41,7 +41,10 @@ fn help_and_version_go_to_standard_output() {
 #[test]
 fn a_configuration_that_cannot_be_had() {
     let bench = Bench::new();
-    bench.refused("check --config nowhere.toml", "nowhere.toml: cannot be read: entity not found");
+    bench.refused(
+        "check --config nowhere.toml",
+        "nowhere.toml: it does not exist; correct --config, or write it as docs/configuration.md says",
+    );
     bench.write("bad.toml", "grup = \"a\"\n");
     bench.refused("check --config bad.toml", "bad.toml:1:1: unknown key \"grup\"; did you mean \"group\"?");
 }
