@@ -58,6 +58,10 @@ format() {
 # start DIR PORT: a new broker, or the one whose data is in DIR, on its old ports; prints the bootstrap address
 start() {
   local jars fresh i
+  case $2,$(cat "$1/bootstrap" 2>/dev/null) in
+    ,* | *, | "$2",*:"$2") ;;
+    *) die "the broker in $1 has another port: $(cat "$1/bootstrap"); stop it and remove that folder for a new one" ;;
+  esac
   need_java
   jars=$(jars)
   mkdir -p "$1"
@@ -89,9 +93,23 @@ stop() {
   rm -f "$1/pid"
 }
 
+# tool CLASS ARGS…: one of Kafka's own tools, on the broker that `start` without --dir started
+tool() {
+  local dir=$PWD/target/kafka/broker class=$1
+  shift
+  running "$dir" || die "no broker runs; start one: ./dev kafka start"
+  need_java
+  java -XX:TieredStopAtLevel=1 -cp "$(jars)/*" "org.apache.kafka.tools.$class" --bootstrap-server "$(cat "$dir/bootstrap")" "$@"
+}
+
 kafka() {
   local verb=${1:-} dir=$PWD/target/kafka/broker port=""
   [ $# -eq 0 ] || shift
+  case $verb in
+    topics) tool TopicCommand "$@"; return ;;
+    produce) tool ConsoleProducer "$@"; return ;;
+    consume) tool consumer.ConsoleConsumer "$@"; return ;;
+  esac
   while [ $# -gt 1 ]; do
     case $1 in --dir) mkdir -p "$2"; dir=$(cd "$2" && pwd) ;; --port) port=$2 ;; *) die "unknown option $1" ;; esac
     shift 2
@@ -99,6 +117,6 @@ kafka() {
   case $verb in
     start) start "$dir" "$port" ;;
     stop) stop "$dir" ;;
-    *) die "kafka start [--dir DIR] [--port PORT] | kafka stop [--dir DIR]" ;;
+    *) die "kafka start [--dir DIR] [--port PORT] | stop [--dir DIR] | topics|produce|consume ARGS…" ;;
   esac
 }
