@@ -153,6 +153,15 @@ impl Metrics {
             for reason in ["out_of_range", "source_changed", "state_over_budget", "changelog_out_of_range"] {
                 self.task_stops.with_label_values(&[source.as_str(), reason]);
             }
+            for (output, action) in ["protected", "views"]
+                .into_iter()
+                .flat_map(|output| ["sealed", "masked", "dropped", "kept"].map(|action| (output, action)))
+            {
+                self.fields.with_label_values(&[source.as_str(), output, action]);
+            }
+            for outcome in ["passed", "not_canonical", "unopened"] {
+                self.sealed_input.with_label_values(&[source.as_str(), outcome]);
+            }
             for outcome in ["protected", "dead_letter"] {
                 self.records.with_label_values(&[source.as_str(), outcome]);
             }

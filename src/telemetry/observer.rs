@@ -204,6 +204,8 @@ mod tests {
         for (name, count) in [
             ("sivcar_task_stops_total", 4),
             ("sivcar_aborts_total", 4),
+            ("sivcar_fields_total", 8),
+            ("sivcar_sealed_input_tokens_total", 3),
             ("sivcar_unknown_commits_total", 3),
             ("sivcar_policy_stale", 2),
             ("sivcar_clear_fields_under_mark_total", 1),
