@@ -194,11 +194,13 @@ impl Log for MemoryLog {
         Ok(MemoryProducer::new(self.clone(), transactional_id))
     }
 
-    fn reader(&self, topic: &str) -> Result<MemoryReader, Fault> {
+    fn reader(&self, topic: &str, partition: Option<i32>) -> Result<MemoryReader, Fault> {
         match self.lock().topics.get_key_value(topic) {
             Some((name, topic)) => {
-                let starts = topic.partitions.iter().map(partition::Partition::low).collect();
-                Ok(MemoryReader::new(self.clone(), name.clone(), starts))
+                let starts =
+                    (0..).zip(&topic.partitions).map(|(number, log)| (Partition::new(name.clone(), number), log.low()));
+                let starts = starts.filter(|(at, _)| partition.is_none_or(|number| number == at.number));
+                Ok(MemoryReader::new(self.clone(), starts.collect()))
             }
             None => Err(Fault::Fatal(format!("topic {topic} does not exist"))),
         }
@@ -206,6 +208,10 @@ impl Log for MemoryLog {
 
     fn message_max_bytes(&self) -> usize {
         usize::MAX
+    }
+
+    fn transaction_timeout(&self) -> Duration {
+        Duration::from_secs(15)
     }
 
     fn topic(&self, topic: &str) -> Result<Option<TopicFacts>, Fault> {

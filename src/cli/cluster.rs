@@ -37,6 +37,7 @@ pub fn plan(config: &Config) -> Plan {
         routes: Route::all(&config.settings),
         create: config.topics.create,
         max_staleness: config.max_staleness,
+        state_bytes: config.state_bytes,
         limits: config.transaction,
     }
 }

@@ -14,6 +14,7 @@ mod reader;
 pub mod settings;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use consumer::{Consumer, Membership};
 pub use inspector::{CREATION_TIMEOUT, QUESTION_TIMEOUT};
@@ -55,12 +56,16 @@ impl Log for Kafka {
         Producer::new(&self.settings, transactional_id, batch_bytes)
     }
 
-    fn reader(&self, topic: &str) -> Result<Reader, Fault> {
-        Reader::open(&self.settings, topic, self.inspector.clone())
+    fn reader(&self, topic: &str, partition: Option<i32>) -> Result<Reader, Fault> {
+        Reader::open(&self.settings, topic, partition, self.inspector.clone())
     }
 
     fn message_max_bytes(&self) -> usize {
         self.settings.message_max_bytes()
+    }
+
+    fn transaction_timeout(&self) -> Duration {
+        self.settings.transaction_timeout()
     }
 
     /// Must not be called from asynchronous code.

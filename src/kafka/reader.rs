@@ -25,33 +25,43 @@ const RECORDS_MAX: usize = 10_000;
 pub struct Reader {
     client: Polled,
     inspector: Arc<Inspector>,
-    topic: Arc<str>,
-    /// Per partition, the offset before which everything was given.
-    next: Vec<i64>,
-    /// Per partition, the first offset as it was first seen.
-    low: Vec<Option<i64>>,
+    partitions: Vec<Reading>,
+}
+
+/// One partition that is read.
+struct Reading {
+    partition: Partition,
+    /// The offset before which everything was given.
+    next: i64,
+    /// The first offset as it was first seen.
+    low: Option<i64>,
 }
 
 impl Reader {
-    /// Reads all partitions that `topic` has now, from the beginning.
-    pub(super) fn open(settings: &Settings, topic: &str, inspector: Arc<Inspector>) -> Result<Self, Fault> {
-        let Some(partitions) = inspector.partitions(topic)? else {
+    /// Reads the partition of `topic`, or all that it has now, from the beginning.
+    pub(super) fn open(
+        settings: &Settings,
+        topic: &str,
+        partition: Option<i32>,
+        inspector: Arc<Inspector>,
+    ) -> Result<Self, Fault> {
+        let Some(count) = inspector.partitions(topic)? else {
             return Err(Fault::Retry(format!("the topic {topic} does not exist")));
         };
         let client = member(&settings.reader())?;
-        let mut list = TopicPartitionList::new();
-        for number in 0..partitions {
+        let (mut list, mut partitions) = (TopicPartitionList::new(), Vec::new());
+        for number in partition.map_or(0..count, |number| number..number + 1) {
             list.add_partition_offset(topic, number, Offset::Beginning)
                 .map_err(|error| Fault::Fatal(format!("reading {topic}: {error}")))?;
+            partitions.push(Reading { partition: Partition::new(topic, number), next: 0, low: None });
         }
         client.client().assign(&list).map_err(|error| Fault::Fatal(format!("reading {topic}: {error}")))?;
-        Ok(Self { client, inspector, topic: topic.into(), next: vec![0; list.count()], low: vec![None; list.count()] })
+        Ok(Self { client, inspector, partitions })
     }
 
     fn passed(&mut self, partition: &Partition, offset: i64) {
-        let next = usize::try_from(partition.number).ok().and_then(|number| self.next.get_mut(number));
-        if let Some(next) = next {
-            *next = offset.max(*next);
+        if let Some(reading) = self.partitions.iter_mut().find(|reading| reading.partition.number == partition.number) {
+            reading.next = offset.max(reading.next);
         }
     }
 }
@@ -81,17 +91,19 @@ impl log::Reader for Reader {
     }
 
     fn caught_up(&mut self) -> Result<Option<Vec<i64>>, Fault> {
-        let mut ends = Vec::with_capacity(self.next.len());
-        for ((number, next), known_low) in (0..).zip(&self.next).zip(&mut self.low) {
-            let partition = Partition { topic: self.topic.clone(), number };
-            let (low, stable) = watermarks(self.client.client(), &partition, self.inspector.brokers())?;
+        let mut ends = Vec::with_capacity(self.partitions.len());
+        for Reading { partition, next, low: known_low } in &mut self.partitions {
+            let (low, stable) = watermarks(self.client.client(), partition, self.inspector.brokers())?;
             // compaction leaves the first offset where it is
             if low > *known_low.get_or_insert(low) {
-                return Err(Fault::OutOfRange(format!("{partition}: records below {low} were deleted"), partition));
+                return Err(Fault::OutOfRange(
+                    format!("{partition}: records below {low} were deleted"),
+                    partition.clone(),
+                ));
             }
             if stable < *next {
                 let text = format!("{partition} ends at {stable}, and {next} was read already");
-                return Err(Fault::OutOfRange(text, partition));
+                return Err(Fault::OutOfRange(text, partition.clone()));
             }
             if *next < stable {
                 return Ok(None);

@@ -194,30 +194,27 @@ impl Drop for MemoryConsumer {
     }
 }
 
-/// A reader of all partitions of a topic of the embedded log.
+/// A reader of partitions of one topic of the embedded log.
 pub struct MemoryReader {
     log: MemoryLog,
-    topic: Arc<str>,
-    positions: Vec<i64>,
+    /// Each with the next offset.
+    positions: BTreeMap<Partition, i64>,
 }
 
 impl MemoryReader {
-    pub(super) fn new(log: MemoryLog, topic: Arc<str>, positions: Vec<i64>) -> Self {
-        Self { log, topic, positions }
+    pub(super) fn new(log: MemoryLog, positions: BTreeMap<Partition, i64>) -> Self {
+        Self { log, positions }
     }
 }
 
 impl Reader for MemoryReader {
     fn poll(&mut self, wait: Duration, batch: &mut Vec<Fetched>) -> Result<(), Fault> {
-        let at = |number: usize| Partition::new(self.topic.clone(), number as i32);
         let readable: Vec<(Partition, i64)> =
-            self.positions.iter().enumerate().map(|(number, position)| (at(number), *position)).collect();
+            self.positions.iter().map(|(partition, position)| (partition.clone(), *position)).collect();
         let found = self.log.wait(wait, |state| look(state, &readable, usize::MAX));
         match found {
             Some(Found::Records(records, positions)) => {
-                for (partition, next) in positions {
-                    self.positions[partition.number as usize] = next;
-                }
+                self.positions.extend(positions);
                 batch.extend(records);
                 Ok(())
             }
@@ -230,11 +227,12 @@ impl Reader for MemoryReader {
 
     fn caught_up(&mut self) -> Result<Option<Vec<i64>>, Fault> {
         let mut state = self.log.lock();
-        let Some(topic) = state.topics.get_mut(&self.topic) else {
-            return Err(Fault::Fatal(format!("topic {} does not exist", self.topic)));
-        };
-        let ends: Vec<i64> = topic.partitions.iter().map(|log| log.stable()).collect();
-        let given = self.positions.len() == ends.len() && self.positions.iter().zip(&ends).all(|(at, end)| at >= end);
+        let mut ends = Vec::with_capacity(self.positions.len());
+        for partition in self.positions.keys() {
+            let log = state.partition(partition);
+            ends.push(log.ok_or_else(|| Fault::Fatal(format!("{partition} does not exist")))?.stable());
+        }
+        let given = self.positions.values().zip(&ends).all(|(at, end)| at >= end);
         Ok(given.then_some(ends))
     }
 }

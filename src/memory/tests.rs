@@ -102,7 +102,7 @@ fn a_record_too_large_for_its_topic_is_refused_at_drain_and_nothing_commits() {
 #[test]
 fn a_hanging_transaction_holds_readers_back_until_it_expires() {
     let log = log();
-    let mut reader = log.reader("out").unwrap();
+    let mut reader = log.reader("out", None).unwrap();
     let mut hanging = producer(&log);
     hanging.begin().unwrap();
     hanging.produce(out(b"a")).unwrap();

@@ -11,7 +11,9 @@ use super::mark::{Mark, MarkKey};
 
 mod records;
 
-pub use records::{ControlKey, ControlRecord, ControlValue, Domain, Incarnation, KeyRecord, PAD_MAX, StageRecord};
+pub use records::{
+    ControlKey, ControlRecord, ControlValue, Domain, Incarnation, KeyRecord, PAD_MAX, Pinned, StageRecord,
+};
 
 /// A control record that this version cannot take as it stands.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub struct Table {
     pub stages: BTreeMap<String, StageRecord>,
     /// The keys that this group has used, by id.
     pub keys: BTreeMap<u32, KeyRecord>,
+    /// The keys that are pinned, by topic.
+    pub pinned: BTreeMap<String, u32>,
     /// The topic's identity.
     pub incarnation: Option<String>,
     /// Offset of the last record in it, plus one; 0: none was read.
@@ -81,6 +85,9 @@ impl Table {
             (ControlKey::Key { id }, ControlValue::Key(key)) => {
                 self.keys.insert(id, key);
             }
+            (ControlKey::Pinned { topic }, ControlValue::Pinned(Pinned { id })) => {
+                self.pinned.extend(id.parse().map(|id| (topic, id)));
+            }
             (ControlKey::Incarnation, ControlValue::Incarnation(Incarnation { nonce })) => {
                 self.incarnation = Some(nonce);
             }
@@ -103,13 +110,16 @@ impl Table {
             ControlKey::Key { id } => {
                 self.keys.remove(id);
             }
+            ControlKey::Pinned { topic } => {
+                self.pinned.remove(topic);
+            }
             ControlKey::Incarnation => self.incarnation = None,
         }
     }
 
     /// What must still be published so that `wished` holds: marks that are absent or ask for something else (their `since` is
-    /// carried while they are effective), domains and stages that are absent, for these the file only seeds, and keys that are
-    /// absent or of another status.
+    /// carried while they are effective), domains, stages and pinned keys that are absent, for these the file only seeds, and keys
+    /// that are absent or of another status.
     pub fn missing(&self, wished: &[ControlRecord]) -> Vec<ControlRecord> {
         wished
             .iter()
@@ -121,6 +131,7 @@ impl Table {
                     (!self.domains.contains_key(&(workspace.clone(), name.clone()))).then(|| record.clone())
                 }
                 (ControlKey::Stage { workspace }, _) => (!self.stages.contains_key(workspace)).then(|| record.clone()),
+                (ControlKey::Pinned { topic }, _) => (!self.pinned.contains_key(topic)).then(|| record.clone()),
                 (ControlKey::Key { id }, Some(ControlValue::Key(key))) => {
                     (self.keys.get(id) != Some(key)).then(|| record.clone())
                 }

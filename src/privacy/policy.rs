@@ -6,7 +6,7 @@
 //! workspace, the most specific first. Deliberately not here: documents and bytes.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::control::{Domain, Table};
@@ -25,6 +25,7 @@ pub struct Policy {
     layouts: Vec<CompiledLayout>,
     workspaces: HashMap<String, WorkspaceRules>,
     everywhere: WorkspaceRules,
+    pinned: BTreeMap<String, u32>,
 }
 
 /// Why a policy cannot be compiled.
@@ -85,12 +86,24 @@ impl Policy {
                 .map(|name| Ok((name.to_owned(), compile(name)?)))
                 .collect::<Result<_, PolicyError>>()?,
             everywhere: compile(EVERYWHERE)?,
+            pinned: table.pinned.clone(),
         })
     }
 
     /// Offset of the last control record in it, plus one.
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// Whether a mark became newly effective anywhere after the version `through`.
+    pub fn concerns_after(&self, through: u64) -> bool {
+        let last = |rules: &WorkspaceRules| rules.effective.last().is_some_and(|moment| moment.since > through);
+        self.workspaces.values().chain([&self.everywhere]).any(last)
+    }
+
+    /// The id of the key that is pinned for `topic`.
+    pub fn pinned(&self, topic: &str) -> Option<u32> {
+        self.pinned.get(topic).copied()
     }
 
     /// The configuration it was compiled from.

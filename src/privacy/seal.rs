@@ -6,6 +6,8 @@
 //! [`Associated`], the one registry, so that no two purposes can meet. Deliberately not here: what the plaintext of a value is
 //! ([`super::canonical`]), and which keyset serves whom ([`super::keyset::Keyring`]).
 
+use std::sync::Arc;
+
 use aes_siv::siv::{Aes256Siv, IV_SIZE};
 use aes_siv::{KeyInit, Tag};
 use base64::Engine;
@@ -35,6 +37,22 @@ const CHECK: &[u8] = b"check";
 pub struct Sealer {
     /// The primary first, then the others in the keyset's order.
     ciphers: Vec<Cipher>,
+}
+
+/// The sealers of one worker: one per keyset, built when it is first asked for. Keysets are few, and told apart by where they stand
+/// in memory, for two of them may share a key id.
+#[derive(Default)]
+pub struct Sealers(Vec<(Arc<Keyset>, Sealer)>);
+
+impl Sealers {
+    /// The sealer of `keyset`.
+    pub fn of(&mut self, keyset: &Arc<Keyset>) -> &mut Sealer {
+        let index = self.0.iter().position(|(other, _)| Arc::ptr_eq(other, keyset)).unwrap_or_else(|| {
+            self.0.push((Arc::clone(keyset), Sealer::new(keyset)));
+            self.0.len() - 1
+        });
+        &mut self.0[index].1
+    }
 }
 
 /// Why sealed bytes do not open. Says nothing about what is in them.

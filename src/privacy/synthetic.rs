@@ -22,7 +22,7 @@ use super::page::Page;
 use super::policy::Policy;
 use super::protect::{Outputs, Protector, Rejection, SYNTHETIC_HEADER, Scratch, document_workspace, id_text};
 use super::rules::Rules;
-use super::scan::{self, Document, Limits};
+use super::scan::{self, Document, Kind, Limits};
 use super::settings::Source;
 use super::since::Effective;
 use super::value::WorkspaceSealer;
@@ -30,6 +30,23 @@ use crate::record::{Header, Record};
 
 /// The name of the event.
 pub const EVENT: &str = "profile.updated";
+
+/// What a version means for a profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concerned {
+    /// The profile holds nothing that is newly protected.
+    Nothing,
+    /// It does, and there is nothing to tell: protected topics hide it, or the source names no event source.
+    Hidden,
+    /// It does, and this is its event.
+    Shown,
+}
+
+/// The header that tells a record without an input of its own: `version` is since when a mark is effective, or, on a profile's
+/// document, the policy that it was written anew under.
+pub fn synthetic_header(version: u64) -> Header {
+    Header { name: SYNTHETIC_HEADER.to_owned(), value: Some(version.to_string().into_bytes()) }
+}
 
 /// A profile that was read.
 #[derive(Clone, Copy)]
@@ -44,8 +61,8 @@ struct Profile<'a> {
 impl Protector {
     /// Makes the protected record and the view records of the one event that the profile `document` owes for the version `since`, and
     /// writes them to `outputs`; for the event source that the profile source with index `profiles` names. The key is the id's text
-    /// (the id's token where the event seals it, null where the event hides it otherwise), the timestamp `timestamp`. `false`, and
-    /// `outputs` is of no use: the profile holds no value for it, or the source names no event source.
+    /// (the id's token where the event seals it, null where the event hides it otherwise), the timestamp `timestamp`.
+    /// Unless it is [`Concerned::Shown`], `outputs` is of no use.
     ///
     /// # Errors
     /// [`Rejection`], as for the profile's own records; and `layout_ambiguous` or `layout_mismatch` where a mark's name, put among the
@@ -57,12 +74,11 @@ impl Protector {
         since: u64,
         timestamp: i64,
         outputs: &mut Outputs,
-    ) -> Result<bool, Rejection> {
+    ) -> Result<Concerned, Rejection> {
         outputs.clear();
         let policy = Arc::clone(&self.policy);
         let settings = policy.settings();
         let source = &settings.sources[profiles];
-        let Some(events) = source.events else { return Ok(false) };
         let Self { sealer, read: Scratch { tape, located, fields }, made, .. } = self;
         let text = scan::scan(document, &Limits::NONE, tape)?;
         let document = Document::new(text, tape);
@@ -71,7 +87,7 @@ impl Protector {
         let moments: Vec<&Effective> =
             policy.effective(workspace).iter().filter(|moment| moment.since == since).collect();
         if moments.is_empty() {
-            return Ok(false);
+            return Ok(Concerned::Nothing);
         }
         let rejected = |reason| Rejection { reason, workspace: Some(workspace.to_owned()) };
         let rules = policy.rules(source, workspace);
@@ -81,15 +97,19 @@ impl Protector {
         fields.find(&document, &search).map_err(rejected)?;
         let profile = Profile { document: &document, located, fields, rules, workspace };
         let attributes = held::attributes(&profile, &moments);
-        if attributes.is_empty() {
-            return Ok(false);
-        }
+        let events = match source.events.filter(|_| !attributes.is_empty()) {
+            Some(events) => events,
+            None if fields.noted().iter().any(|(node, _)| document.node(*node).kind != Kind::Null) => {
+                return Ok(Concerned::Hidden);
+            }
+            None => return Ok(Concerned::Nothing),
+        };
         let mut sealer = sealer.of(workspace).map_err(rejected)?;
         let time = moments.iter().find_map(|moment| moment.at.as_deref());
         let made =
             Making { policy: &policy, events, sealed_input: source.sealed_input, since, timestamp, scratch: made };
         made.write(&profile, &attributes, time, &mut sealer, outputs).map_err(rejected)?;
-        Ok(true)
+        Ok(Concerned::Shown)
     }
 }
 
@@ -139,7 +159,7 @@ impl Making<'_> {
             Some(Protect::Encrypt) => Some(id_token(&document, located, fields, rules, sealer)?),
             _ => None,
         };
-        let header = Header { name: SYNTHETIC_HEADER.to_owned(), value: Some(since.to_string().into_bytes()) };
+        let header = synthetic_header(since);
         let views = outputs.views.iter_mut().map(|(_, record)| record);
         views.chain([&mut outputs.protected]).for_each(|record| record.headers.push(header.clone()));
         Ok(())

@@ -11,15 +11,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use super::canonical;
 use super::error::Reason;
 use super::fold;
-use super::keyset::{Keyring, Keyset};
+use super::keyset::Keyring;
 use super::rules::NamedDomain;
 use super::scan::{Document, Kind};
-use super::seal::{self, Associated, Sealer};
+use super::seal::{self, Associated, Sealer, Sealers};
 
 /// The sealers of one worker, by keyset, and the buffers of one value.
 pub struct ValueSealer {
     keyring: Arc<Keyring>,
-    sealers: Vec<(Arc<Keyset>, Sealer)>,
+    sealers: Sealers,
     plaintext: Vec<u8>,
     associated: Vec<u8>,
     sealed: Vec<u8>,
@@ -46,7 +46,7 @@ pub struct WorkspaceSealer<'a> {
 impl ValueSealer {
     /// A sealer over `keyring`; ciphers are built when they are first needed.
     pub fn new(keyring: Arc<Keyring>) -> Self {
-        Self { keyring, sealers: Vec::new(), plaintext: Vec::new(), associated: Vec::new(), sealed: Vec::new() }
+        Self { keyring, sealers: Sealers::default(), plaintext: Vec::new(), associated: Vec::new(), sealed: Vec::new() }
     }
 
     /// The sealer of `workspace`'s keyset.
@@ -55,7 +55,7 @@ impl ValueSealer {
     /// [`Reason::KeysetMissing`]; another workspace's keyset is never taken instead.
     pub fn of<'a>(&'a mut self, workspace: &'a str) -> Result<WorkspaceSealer<'a>, Reason> {
         let Self { keyring, sealers, plaintext, associated, sealed } = self;
-        let sealer = sealer_of(keyring, sealers, workspace)?;
+        let sealer = sealers.of(keyring.of(workspace).ok_or(Reason::KeysetMissing)?);
         Ok(WorkspaceSealer { workspace, sealer, plaintext, associated, sealed })
     }
 
@@ -64,23 +64,8 @@ impl ValueSealer {
     /// # Errors
     /// [`Reason::KeysetMissing`].
     pub fn keyset(&mut self, workspace: &str) -> Result<&mut Sealer, Reason> {
-        sealer_of(&self.keyring, &mut self.sealers, workspace)
+        Ok(self.sealers.of(self.keyring.of(workspace).ok_or(Reason::KeysetMissing)?))
     }
-}
-
-/// The sealer of a workspace's keyset, built when it is first asked for. Keysets are few, and told apart by where they stand in
-/// memory: two of them may share a key id.
-fn sealer_of<'a>(
-    keyring: &Keyring,
-    sealers: &'a mut Vec<(Arc<Keyset>, Sealer)>,
-    workspace: &str,
-) -> Result<&'a mut Sealer, Reason> {
-    let keyset = keyring.of(workspace).ok_or(Reason::KeysetMissing)?;
-    let index = sealers.iter().position(|(other, _)| Arc::ptr_eq(other, keyset)).unwrap_or_else(|| {
-        sealers.push((Arc::clone(keyset), Sealer::new(keyset)));
-        sealers.len() - 1
-    });
-    Ok(&mut sealers[index].1)
 }
 
 impl WorkspaceSealer<'_> {

@@ -6,9 +6,12 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use super::changelog::Codec;
+use super::current::Snapshot;
 use super::error::Error;
 use super::happening::Happening;
 use super::log::{Consumer, Fault, Log};
+use super::restore::{Restore, Restored};
 use super::task::{Task, TaskState};
 use super::worker::Worker;
 use crate::record::Partition;
@@ -29,12 +32,19 @@ impl<L: Log> Worker<L> {
         if self.assigning.is_empty() {
             return Ok(());
         }
-        let tasks = match self.resolve_starts(&snapshot.control) {
+        let mut tasks = match self.resolve_starts(&snapshot.control) {
             Ok(tasks) => tasks?,
             // another try, or the loss is told by the next poll
             Err(Fault::Retry(_) | Fault::Lost(_)) => return Ok(()),
             Err(fault) => return Err(fault.into()),
         };
+        for (partition, task) in &mut tasks {
+            match self.find_profiles(partition, task, &snapshot) {
+                Ok(()) => {}
+                Err(Fault::Retry(_) | Fault::Lost(_)) => return Ok(()),
+                Err(fault) => return Err(fault.into()),
+            }
+        }
         let starts: Vec<(Partition, i64)> =
             tasks.iter().map(|(partition, task)| (partition.clone(), task.position)).collect();
         match self.consumer.assign(&starts) {
@@ -68,9 +78,61 @@ impl<L: Log> Worker<L> {
         Ok(Ok(tasks))
     }
 
+    /// Finds the profiles of a task: those that another worker of this process left, else a restore begins. What is committed for
+    /// the task is known already, so no transaction of it is pending whose entries the high watermark could miss.
+    fn find_profiles(&mut self, partition: &Partition, task: &mut Task, snapshot: &Snapshot) -> Result<(), Fault> {
+        let plan = &self.context.plan;
+        let route = &plan.routes[task.source];
+        let Some(changelog) = &route.changelog else { return Ok(()) };
+        task.store = self.context.parked.take(partition, task.committed.as_ref());
+        if task.store.is_some() {
+            return Ok(());
+        }
+        let pinned = snapshot.policy.pinned(changelog);
+        let pinned = pinned.ok_or_else(|| Fault::Fatal(format!("no key is pinned for {changelog}")))?;
+        let codec = Codec::new(&plan.settings.group, &route.source, &snapshot.keyring, pinned);
+        let high = self.consumer.bounds(&Partition::new(changelog.clone(), partition.number))?.high;
+        let reader = self.context.log.reader(changelog, Some(partition.number))?;
+        self.restores.insert(partition.clone(), Restore::new(reader, high, codec));
+        Ok(())
+    }
+
+    /// Reads on in the changelogs of tasks that are being restored.
+    fn restore(&mut self) -> Result<(), Error> {
+        for partition in self.restores.keys().cloned().collect::<Vec<_>>() {
+            let Some(restore) = self.restores.get_mut(&partition) else { continue };
+            match restore.step(self.context.log.transaction_timeout()) {
+                Ok(Restored::Reading) => {
+                    if let Some((records, high)) = restore.worth_telling() {
+                        self.context.tell(&Happening::Restoring { partition: &partition, records, high });
+                    }
+                }
+                Ok(Restored::Hangs) => self.context.tell(&Happening::Hanging { partition: &partition }),
+                Ok(Restored::Done(store)) => {
+                    let (records, took) = restore.progress();
+                    let profiles = store.profiles();
+                    self.context.tell(&Happening::Restored { partition: &partition, records, profiles, took });
+                    self.restores.remove(&partition);
+                    if let Some(task) = self.tasks.get_mut(&partition) {
+                        task.floor = task.floor.max(store.through);
+                        task.store = Some(store);
+                    }
+                }
+                Err(Fault::Retry(detail)) => tracing::warn!(%partition, detail, "the changelog cannot be read"),
+                Err(Fault::OutOfRange(detail, _)) => {
+                    self.restores.remove(&partition);
+                    self.stop_task(&partition, "changelog_out_of_range", &detail);
+                }
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+        Ok(())
+    }
+
     /// Opens tasks whose policy is there, stops those of changed sources, pauses and resumes.
     pub(super) fn update_tasks(&mut self) -> Result<(), Error> {
         self.stop_changed_sources();
+        self.restore()?;
         self.open_waiting()?;
         let stale = !self.context.current.is_fresh();
         if stale != self.stale {
@@ -132,6 +194,10 @@ impl<L: Log> Worker<L> {
     fn open_waiting(&mut self) -> Result<(), Error> {
         let Some(snapshot) = self.context.current.snapshot() else { return Ok(()) };
         for (partition, task) in self.tasks.iter_mut().filter(|(_, task)| task.state == TaskState::Waiting) {
+            let restored = task.store.is_some() || self.context.plan.routes[task.source].changelog.is_none();
+            if task.floor <= snapshot.version() && !restored {
+                continue;
+            }
             if task.floor <= snapshot.version() {
                 task.state = TaskState::Open;
                 self.context.tell(&Happening::Opened { partition, position: task.position });

@@ -18,6 +18,8 @@ use super::error::Error;
 use super::happening::Happening;
 use super::log::{Committed, Consumer, Fault, Log, Outgoing, Producer};
 use super::pipeline::Treatment;
+use super::settle::Hand;
+use super::store::Overlay;
 use super::topics::wire_bytes;
 use super::transaction::{BatchTally, Metadata, PATIENCE, retry};
 use super::worker::Worker;
@@ -25,6 +27,10 @@ use crate::record::Partition;
 
 /// The longest wait between an abort and the next try.
 const ABORT_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// Processing may take this part of what the broker lets a transaction take: one that took longer would be fenced, repeated, and
+/// fenced again.
+const TIMEOUT_SHARE: u32 = 4;
 
 /// What a transaction was about to commit.
 struct Staged {
@@ -40,6 +46,10 @@ struct Staged {
     tally: BatchTally,
     /// How long sending the offsets and committing took.
     commit: Duration,
+    /// What becomes of the profiles of each task it touched.
+    overlays: BTreeMap<Partition, Overlay>,
+    /// How many profiles of each walk are dealt with when it is committed.
+    walked: BTreeMap<Partition, usize>,
 }
 
 /// Where a task goes on after a transaction.
@@ -69,6 +79,15 @@ fn producer<P>(slot: &mut Option<P>) -> Result<&mut P, Fault> {
     slot.as_mut().ok_or_else(|| Fault::Fatal("the producer is gone".to_owned()))
 }
 
+/// Produces `outputs` and counts their bytes.
+fn send<P: Producer>(producer: &mut P, outputs: &mut Vec<Outgoing>, tally: &mut BatchTally) -> Result<(), Fault> {
+    for output in outputs.drain(..) {
+        tally.output_bytes += wire_bytes(&output.record);
+        producer.produce(output)?;
+    }
+    Ok(())
+}
+
 impl Staged {
     fn committed(&self, end: End) -> Committed {
         Committed { offset: end.offset, metadata: self.metadata.clone() }
@@ -94,14 +113,18 @@ impl<L: Log> Worker<L> {
 
     /// Commits what stands in the batch, or as much of it as one transaction holds; gives how many records.
     pub(super) fn commit_batch(&mut self, member: &Membership<L>) -> Result<u64, Error> {
-        if self.batch.is_empty() {
+        if self.batch.is_empty() && !self.is_walking() {
             return Ok(0);
         }
         let outcome = self.transact(member, usize::MAX, Treatment::Protect, &[])?;
         if !matches!(outcome, Outcome::Refused) {
             return self.settle(outcome);
         }
-        if self.batch.len() > 1 {
+        if self.batch.is_empty() {
+            self.pace.refused();
+            return self.settle(Outcome::Aborted);
+        }
+        if self.batch.len() > 1 || self.is_walking() {
             for fetched in &self.batch {
                 self.careful.insert(fetched.partition.clone(), fetched.offset + 1);
             }
@@ -137,6 +160,8 @@ impl<L: Log> Worker<L> {
             policy,
             tally: BatchTally::default(),
             commit: Duration::ZERO,
+            overlays: BTreeMap::new(),
+            walked: BTreeMap::new(),
         };
         retry(PATIENCE, || producer(&mut self.producer)?.begin())?;
         let done = self.stage(member, most, treatment, &mut staged);
@@ -156,27 +181,78 @@ impl<L: Log> Worker<L> {
         staged: &mut Staged,
     ) -> Result<(), Fault> {
         let Some(pipeline) = &mut self.pipeline else { return Err(Fault::Abort("no snapshot is pinned".to_owned())) };
-        let facts = self.context.facts.load();
+        pipeline.measure_by(self.context.facts.load_full());
+        let (began, longest) = (Instant::now(), self.context.log.transaction_timeout() / TIMEOUT_SHARE);
         let mut outputs: Vec<Outgoing> = Vec::new();
         for fetched in self.batch.iter().take(most) {
-            if staged.tally.output_bytes >= self.context.plan.limits.output_bytes {
+            // what is left of the batch comes with the next transaction
+            let full = staged.tally.output_bytes >= self.context.plan.limits.output_bytes;
+            if full || (staged.taken > 0 && began.elapsed() >= longest) {
                 break;
             }
             let Some(task) = self.tasks.get(&fetched.partition) else {
                 return Err(Fault::Abort(format!("{} went, its records must leave the batch", fetched.partition)));
             };
-            pipeline.process(task.source, fetched, treatment, &facts.limits, &mut outputs, &mut staged.tally)?;
+            let mut hand = task.store.as_ref().map(|store| {
+                let overlay = staged.overlays.entry(fetched.partition.clone()).or_default();
+                Hand { store, overlay }
+            });
+            pipeline.process(task.source, fetched, treatment, hand.as_mut(), &mut outputs, &mut staged.tally)?;
             staged.taken += 1;
             let end = End { offset: fetched.offset + 1, timestamp: fetched.record.timestamp };
             match staged.ends.get_mut(&fetched.partition) {
                 Some(held) => *held = end,
                 None => drop(staged.ends.insert(fetched.partition.clone(), end)),
             }
-            for output in outputs.drain(..) {
-                staged.tally.output_bytes += wire_bytes(&output.record);
-                producer(&mut self.producer)?.produce(output)?;
-            }
+            send(producer(&mut self.producer)?, &mut outputs, &mut staged.tally)?;
         }
+        if most > 0 && self.is_walking() {
+            self.stage_walks(staged, began + longest)?;
+        }
+        self.end(member, staged)
+    }
+
+    /// Stages what the walks bring: a share of the transaction for each task that has one, and a task's unchanged position where it
+    /// read nothing; not much beyond `until`.
+    fn stage_walks(&mut self, staged: &mut Staged, until: Instant) -> Result<(), Fault> {
+        let Some(pipeline) = &mut self.pipeline else { return Ok(()) };
+        let most_bytes = self.context.plan.limits.output_bytes;
+        let treatment = if self.pace.reject { Treatment::Reject } else { Treatment::Protect };
+        let walking = self.tasks.iter().filter(|(_, task)| task.is_open() && task.walk.is_some());
+        let alone = self.pace.alone(walking.clone().count());
+        for (index, (partition, task)) in walking.enumerate() {
+            let (Some(walk), Some(store)) = (&task.walk, &task.store) else { continue };
+            if alone.is_some_and(|alone| alone != index) {
+                continue;
+            }
+            let overlay = staged.overlays.entry(partition.clone()).or_default();
+            let mut outputs = Vec::new();
+            let mut done = walk.done;
+            let share = walk.done + self.pace.share();
+            while let Some(key) = walk.next(done) {
+                let full = done >= share || staged.tally.output_bytes >= most_bytes;
+                if full || (done > walk.done && Instant::now() >= until) {
+                    break;
+                }
+                let hand = &mut Hand { store, overlay };
+                let tally = &mut staged.tally;
+                outputs.extend(pipeline.walk_one(task.source, partition, key, hand, treatment, tally)?);
+                send(producer(&mut self.producer)?, &mut outputs, &mut staged.tally)?;
+                done += 1;
+            }
+            if walk.next(done).is_none() {
+                overlay.through = Some(walk.target);
+                outputs.push(pipeline.settled_through(task.source, partition, walk.target)?);
+                send(producer(&mut self.producer)?, &mut outputs, &mut staged.tally)?;
+            }
+            staged.walked.insert(partition.clone(), done);
+            staged.ends.entry(partition.clone()).or_insert(End { offset: task.position, timestamp: None });
+        }
+        Ok(())
+    }
+
+    /// From the last record to the commit.
+    fn end(&mut self, member: &Membership<L>, staged: &mut Staged) -> Result<(), Fault> {
         let producer = producer(&mut self.producer)?;
         retry(PATIENCE, || producer.drain())?;
         let began = Instant::now();
@@ -267,7 +343,7 @@ impl<L: Log> Worker<L> {
         }
     }
 
-    fn advance(&mut self, staged: Staged) -> u64 {
+    fn advance(&mut self, mut staged: Staged) -> u64 {
         self.aborts = 0;
         self.batch.drain(..staged.taken);
         for (partition, end) in &staged.ends {
@@ -279,8 +355,32 @@ impl<L: Log> Worker<L> {
                 task.advance(staged.committed(*end), staged.policy);
             }
         }
+        self.pace.learn(staged.commit, self.context.plan.limits.time);
+        self.take_over(std::mem::take(&mut staged.overlays), &staged.walked);
         let (worker, tally, commit) = (self.number, &staged.tally, staged.commit);
         self.context.tell(&Happening::Committed { worker, tally, commit });
         staged.taken as u64
+    }
+
+    /// Makes what was committed the tasks' state. A task whose state takes more than it may stops, rather than die with all others.
+    fn take_over(&mut self, overlays: BTreeMap<Partition, Overlay>, walked: &BTreeMap<Partition, usize>) {
+        let most = self.context.plan.state_bytes;
+        for (partition, overlay) in overlays {
+            let Some(task) = self.tasks.get_mut(&partition) else { continue };
+            if let (Some(walk), Some(done)) = (&mut task.walk, walked.get(&partition)) {
+                walk.done = *done;
+                let (target, remaining) = (walk.target, walk.remaining());
+                self.context.tell(&Happening::Walked { partition: &partition, target, remaining });
+            }
+            task.walk.take_if(|_| overlay.through.is_some());
+            let Some(store) = &mut task.store else { continue };
+            store.merge(overlay);
+            let bytes = store.bytes();
+            if bytes > most {
+                let detail =
+                    format!("its profiles take {bytes} bytes of memory, task-bytes under [state] allows {most}");
+                self.stop_task(&partition, "state_over_budget", &detail);
+            }
+        }
     }
 }

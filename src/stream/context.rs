@@ -11,6 +11,7 @@ use super::current::Current;
 use super::error::Error;
 use super::happening::{Happening, Observer};
 use super::log::{Log, Producer};
+use super::store::Parked;
 use super::topics::{Facts, Route};
 use super::transaction::{PATIENCE, TransactionLimits, retry};
 use crate::privacy::control::ControlRecord;
@@ -39,6 +40,8 @@ pub struct Plan {
     pub max_staleness: Duration,
     /// The bounds of a transaction.
     pub limits: TransactionLimits,
+    /// The most memory that the profiles of one task may take, in bytes.
+    pub state_bytes: usize,
 }
 
 /// A flag that is set once: the wish to stop.
@@ -94,6 +97,8 @@ pub struct Context<L: Log> {
     pub keyring: ArcSwap<Keyring>,
     /// What the topics are.
     pub facts: ArcSwap<Facts>,
+    /// The profiles of tasks that no worker has in hand.
+    pub parked: Parked,
     /// Who counts.
     pub observer: Arc<dyn Observer>,
     /// The wish to stop.
@@ -111,6 +116,7 @@ impl<L: Log> Context<L> {
             current: Current::new(plan.max_staleness),
             keyring: ArcSwap::new(keyring),
             facts: ArcSwap::from_pointee(facts),
+            parked: Parked::default(),
             observer,
             stop: Stop::default(),
             plan,

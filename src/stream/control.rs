@@ -39,7 +39,7 @@ impl<L: Log> ControlTable<L> {
     /// Begins to read the control topic of `group`, which must exist.
     pub fn open(log: &L, group: &str) -> Result<Self, Error> {
         let topic = control_topic(group);
-        let reader = retry(PATIENCE, || log.reader(&topic))?;
+        let reader = retry(PATIENCE, || log.reader(&topic, None))?;
         Ok(Self { topic: topic.into(), reader, table: Table::default(), batch: Vec::new() })
     }
 

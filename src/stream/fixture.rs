@@ -66,6 +66,7 @@ pub fn plan() -> Plan {
         limits: TransactionLimits { records: 100, time: Duration::ZERO, ..TransactionLimits::default() },
         create: true,
         max_staleness: Duration::from_secs(3600),
+        state_bytes: 1 << 30,
     }
 }
 

@@ -85,6 +85,40 @@ pub enum Happening<'a> {
         /// Why.
         detail: &'a str,
     },
+    /// A task's profiles are being read from the changelog.
+    Restoring {
+        /// The task.
+        partition: &'a Partition,
+        /// Records read so far.
+        records: u64,
+        /// The changelog's end when the restore began: an upper bound, for compaction leaves gaps.
+        high: i64,
+    },
+    /// A task's profiles are all there.
+    Restored {
+        /// The task.
+        partition: &'a Partition,
+        /// Records read.
+        records: u64,
+        /// Profiles that they came to.
+        profiles: usize,
+        /// How long it took.
+        took: Duration,
+    },
+    /// A transaction of an earlier owner has not ended for longer than it may take: the task stays closed.
+    Hanging {
+        /// The task.
+        partition: &'a Partition,
+    },
+    /// A walk went on, or ended.
+    Walked {
+        /// The task.
+        partition: &'a Partition,
+        /// The policy version that everyone is being settled for.
+        target: u64,
+        /// Profiles left.
+        remaining: usize,
+    },
     /// How far a task is behind.
     Lag {
         /// The task.
@@ -140,7 +174,19 @@ impl Happening<'_> {
             Happening::KeysetRefused { detail } => {
                 tracing::error!(detail, "keysets not taken, those before stay in use");
             }
-            Happening::Lag { .. } => {}
+            Happening::Restoring { partition, records, high } => {
+                tracing::info!(%partition, records, high, "restoring profiles");
+            }
+            Happening::Restored { partition, records, profiles, took } => {
+                tracing::info!(%partition, records, profiles, took_ms = took.as_millis() as u64, "profiles restored");
+            }
+            Happening::Hanging { partition } => {
+                tracing::error!(%partition, "a transaction hangs in the changelog: the task stays closed");
+            }
+            Happening::Walked { partition, target, remaining: 0 } => {
+                tracing::info!(%partition, version = target, "every profile is settled");
+            }
+            Happening::Walked { .. } | Happening::Lag { .. } => {}
         }
     }
 }

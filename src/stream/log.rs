@@ -157,13 +157,14 @@ pub trait Producer {
     fn abort(&mut self) -> Result<(), Fault>;
 }
 
-/// A reader of one topic without a group, from its beginning, `read_committed`: the control topic as a table.
+/// A reader of one topic, or one partition of it, without a group, from its beginning, `read_committed`: the control topic as a
+/// table, a changelog.
 pub trait Reader {
     /// Waits at most `wait`, then gives what is there. [`Fault::OutOfRange`] where the topic was truncated or re-created.
     fn poll(&mut self, wait: Duration, batch: &mut Vec<Fetched>) -> Result<(), Fault>;
 
-    /// Asks the broker for the last stable offset of each partition, in the order of their numbers; gives them if everything
-    /// before them was given by `poll`, else `None`.
+    /// Asks the broker for the last stable offset of each partition that is read, in the order of their numbers; gives them if
+    /// everything before them was given by `poll`, else `None`.
     fn caught_up(&mut self) -> Result<Option<Vec<i64>>, Fault>;
 }
 
@@ -196,11 +197,14 @@ pub trait Log: Send + Sync + 'static {
     /// to takes: brokers measure batches, not records. A record that is larger makes a batch of its own.
     fn producer(&self, transactional_id: &str, batch_bytes: usize) -> Result<Self::Producer, Fault>;
 
-    /// A reader of all partitions of `topic` from the beginning.
-    fn reader(&self, topic: &str) -> Result<Self::Reader, Fault>;
+    /// A reader of one partition of `topic`, or of all of them, from the beginning.
+    fn reader(&self, topic: &str, partition: Option<i32>) -> Result<Self::Reader, Fault>;
 
     /// The largest record a producer of this log takes (`message.max.bytes`), whatever the topic says.
     fn message_max_bytes(&self) -> usize;
+
+    /// How long the broker lets a transaction of this log's producers take: one that is older hangs.
+    fn transaction_timeout(&self) -> Duration;
 
     /// The facts of `topic`, or `None` where it does not exist.
     fn topic(&self, topic: &str) -> Result<Option<TopicFacts>, Fault>;

@@ -3,6 +3,7 @@
 //! A [`worker`] owns tasks and runs the loop; [`log`] is the seam to what carries the records. Read `worker`, then `commit`.
 
 mod assignment;
+pub mod changelog;
 mod commit;
 pub mod context;
 pub mod control;
@@ -13,10 +14,14 @@ mod fixture;
 pub mod happening;
 pub mod log;
 mod pipeline;
+mod restore;
 #[cfg(test)]
 mod scripted;
+mod settle;
+pub mod store;
 pub mod supervisor;
 pub mod task;
 pub mod topics;
 pub mod transaction;
+mod walk;
 pub mod worker;

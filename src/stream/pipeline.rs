@@ -6,15 +6,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::changelog::Codec;
 use super::current::Snapshot;
 use super::log::{Fault, Fetched, Outgoing};
-use super::topics::{Route, wire_bytes};
+use super::settle::{Change, Hand, Untouched};
+use super::topics::{Facts, Route, wire_bytes};
 use super::transaction::BatchTally;
 use crate::privacy::dead_letter::{self, Envelope, Extent};
 use crate::privacy::error::Reason;
-use crate::privacy::keyset::Keyset;
 use crate::privacy::protect::{Outputs, Protector, Rejection};
-use crate::privacy::seal::Sealer;
+use crate::privacy::seal::Sealers;
 use crate::record::Coordinates;
 
 /// How a record is to be treated.
@@ -31,18 +32,33 @@ pub(super) enum Treatment {
 /// Makes the outputs of records under one snapshot.
 pub(super) struct Pipeline {
     snapshot: Arc<Snapshot>,
-    group: Arc<str>,
-    routes: Arc<[Route]>,
-    protector: Protector,
-    made: Outputs,
-    /// For dead letters: one per keyset, built when first needed.
-    sealers: Vec<(Arc<Keyset>, Sealer)>,
+    pub(super) group: Arc<str>,
+    pub(super) routes: Arc<[Route]>,
+    /// What the outputs take, and how many partitions each source has.
+    facts: Arc<Facts>,
+    pub(super) protector: Protector,
+    pub(super) made: Outputs,
+    /// For dead letters.
+    sealers: Sealers,
+    /// Of the sources of profiles.
+    pub(super) codecs: BTreeMap<usize, Codec>,
 }
 
 impl Pipeline {
-    pub(super) fn new(snapshot: Arc<Snapshot>, group: &str, routes: Arc<[Route]>) -> Self {
+    pub(super) fn new(snapshot: Arc<Snapshot>, group: &str, routes: Arc<[Route]>, facts: Arc<Facts>) -> Self {
         let protector = Protector::new(snapshot.policy.clone(), snapshot.keyring.clone());
-        Self { snapshot, group: group.into(), routes, protector, made: Outputs::default(), sealers: Vec::new() }
+        let (made, sealers, codecs) = Default::default();
+        Self { snapshot, group: group.into(), routes, facts, protector, made, sealers, codecs }
+    }
+
+    /// Measures against `facts` from the next record on.
+    pub(super) fn measure_by(&mut self, facts: Arc<Facts>) {
+        self.facts = facts;
+    }
+
+    /// How many partitions a source has.
+    pub(super) fn partitions(&self, source: usize) -> i32 {
+        self.facts.sources.get(source).and_then(|count| count.as_ref().ok()).map_or(1, |count| (*count).max(1))
     }
 
     /// What it works under.
@@ -53,16 +69,17 @@ impl Pipeline {
     /// Works under `snapshot` from the next record on; ciphers are kept where the keys are the same.
     pub(super) fn renew(self, snapshot: Arc<Snapshot>) -> Self {
         if !Arc::ptr_eq(&self.snapshot.keyring, &snapshot.keyring) {
-            return Self::new(snapshot, &self.group, self.routes);
+            return Self::new(snapshot, &self.group, self.routes, self.facts);
         }
         let mut renewed = self;
+        renewed.codecs.clear(); // another key may be pinned
         renewed.protector.set_policy(snapshot.policy.clone());
         renewed.snapshot = snapshot;
         renewed
     }
 
-    /// Appends the outputs of `input`, or its dead letter where it is rejected, and counts which. `limits` are the largest
-    /// records that the outputs take, as [`wire_bytes`] measures.
+    /// Appends the outputs of `input`, or its dead letter where it is rejected, and counts which. A profile's record has its task's
+    /// profiles in `hand`.
     ///
     /// # Errors
     /// [`Fault::Fatal`] where the core would let a marked value pass in clear: a bug, and nothing of the batch may leave.
@@ -71,60 +88,116 @@ impl Pipeline {
         source: usize,
         input: &Fetched,
         treatment: Treatment,
-        limits: &BTreeMap<Arc<str>, usize>,
+        hand: Option<&mut Hand>,
         outputs: &mut Vec<Outgoing>,
         tally: &mut BatchTally,
     ) -> Result<(), Fault> {
         let known = outputs.len();
         let counts = tally.sources.entry(source).or_default();
-        let rejection = match self.protect(source, input, outputs)? {
-            Some(rejection) => rejection,
-            None if treatment != Treatment::Protect => Reason::BrokerRefused.into(),
-            None if !outputs[known..].iter().all(|output| fits(output, limits)) => Reason::OutputTooLarge.into(),
-            None => {
+        let touched = match self.protect(source, input, hand.as_deref(), outputs) {
+            Ok(_) if treatment != Treatment::Protect => Err(Reason::BrokerRefused.into()),
+            Ok(_) if !self.fit(&outputs[known..]) => Err(Reason::OutputTooLarge.into()),
+            Ok(touched) => Ok(touched),
+            Err(Untouched::Rejected(rejection)) => Err(rejection),
+            Err(Untouched::Fault(fault)) => return Err(fault),
+        };
+        match touched {
+            Ok(touched) => {
                 counts.protected += 1;
                 counts.done += &self.made.tally;
-                return Ok(());
+                if let (Some(hand), Some(((key, entry), events))) = (hand, touched) {
+                    hand.overlay.set(key, entry);
+                    counts.synthetic += events;
+                }
             }
-        };
-        outputs.truncate(known);
-        *counts.rejected.entry(rejection.reason).or_default() += 1;
-        let extent = if treatment == Treatment::RejectShort { Extent::Short } else { Extent::Whole };
-        let mut letter = self.dead_letter(source, input, &rejection, extent);
-        if !fits(&letter, limits) {
-            letter = self.dead_letter(source, input, &rejection, Extent::Short);
+            Err(rejection) => {
+                outputs.truncate(known);
+                *counts.rejected.entry(rejection.reason).or_default() += 1;
+                let extent = if treatment == Treatment::RejectShort { Extent::Short } else { Extent::Whole };
+                outputs.push(self.fitting_letter(source, input, &rejection, extent));
+            }
         }
-        outputs.push(letter);
         Ok(())
     }
 
-    /// Appends what the policy makes of `input`, or tells why it is rejected.
-    fn protect(
+    /// Appends what the policy makes of `input` and, for a profile's record, what it does to its state.
+    pub(super) fn protect(
         &mut self,
         source: usize,
         input: &Fetched,
+        hand: Option<&Hand>,
         outputs: &mut Vec<Outgoing>,
-    ) -> Result<Option<Rejection>, Fault> {
-        if let Err(rejection) = self.protector.protect(source, &input.record, &mut self.made) {
-            return Ok(Some(rejection));
-        }
-        if self.made.tally.clear_under_mark > 0 {
+    ) -> Result<Option<(Change, u64)>, Untouched> {
+        let first = outputs.len();
+        let whose = match (&input.record.value, hand) {
+            (None, Some(hand)) => self.workspace_of(source, &input.record, hand)?,
+            _ => None,
+        };
+        let protected = match whose {
+            Some(workspace) => self.protector.tombstone_of(source, &input.record, &workspace, &mut self.made),
+            None => self.protector.protect(source, &input.record, &mut self.made),
+        };
+        protected.map_err(Untouched::Rejected)?;
+        let mut made = std::mem::take(&mut self.made);
+        let sent = self.send(source, input.partition.number, &mut made, outputs);
+        self.made = made;
+        sent.map_err(|fault| {
             let at = Coordinates { partition: input.partition.clone(), offset: input.offset };
-            return Err(Fault::Fatal(format!(
-                "{at}: a marked value would leave in clear; this is a bug, please report it"
-            )));
+            Untouched::Fault(Fault::Fatal(format!("{at}: {fault}")))
+        })?;
+        match hand {
+            Some(hand) => self.touch(source, input, hand, first, outputs).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Appends what was made as the outputs of `source`.
+    pub(super) fn send(
+        &self,
+        source: usize,
+        partition: i32,
+        made: &mut Outputs,
+        outputs: &mut Vec<Outgoing>,
+    ) -> Result<(), Fault> {
+        if made.tally.clear_under_mark > 0 {
+            return Err(Fault::Fatal(
+                "a marked value would leave in clear; this is a bug, please report it".to_owned(),
+            ));
         }
         let route = &self.routes[source];
-        let partition = Some(input.partition.number);
-        let record = std::mem::take(&mut self.made.protected);
+        let partition = Some(partition);
+        let record = std::mem::take(&mut made.protected);
         outputs.push(Outgoing { topic: route.protected.clone(), partition, record });
-        for (view, record) in self.made.views.drain(..) {
+        for (view, record) in made.views.drain(..) {
             let Some(topic) = route.views.get(&view).cloned() else {
                 return Err(Fault::Fatal(format!("view {view} of source {} has no topic", route.source)));
             };
             outputs.push(Outgoing { topic, partition, record });
         }
-        Ok(None)
+        Ok(())
+    }
+
+    /// Whether the outputs' topics take them.
+    pub(super) fn fit(&self, outputs: &[Outgoing]) -> bool {
+        outputs
+            .iter()
+            .all(|output| self.facts.limits.get(&output.topic).is_none_or(|limit| wire_bytes(&output.record) <= *limit))
+    }
+
+    /// The dead letter of `input`, a short one where its topic takes no other.
+    pub(super) fn fitting_letter(
+        &mut self,
+        source: usize,
+        input: &Fetched,
+        rejection: &Rejection,
+        extent: Extent,
+    ) -> Outgoing {
+        let letter = self.dead_letter(source, input, rejection, extent);
+        if self.fit(std::slice::from_ref(&letter)) {
+            letter
+        } else {
+            self.dead_letter(source, input, rejection, Extent::Short)
+        }
     }
 
     /// The dead letter of `input`, sealed under its workspace's keyset, or the default one where the workspace is not known.
@@ -136,23 +209,12 @@ impl Pipeline {
             Some(workspace) => keyring.of(workspace),
             None => keyring.default_keyset(),
         };
-        let sealer = keyset.map(|keyset| {
-            let index = self.sealers.iter().position(|(known, _)| Arc::ptr_eq(known, keyset)).unwrap_or_else(|| {
-                self.sealers.push((keyset.clone(), Sealer::new(keyset)));
-                self.sealers.len() - 1
-            });
-            &mut self.sealers[index].1
-        });
+        let sealer = keyset.map(|keyset| self.sealers.of(keyset));
         let at = Coordinates { partition: input.partition.clone(), offset: input.offset };
         let envelope = Envelope::new(at, rejection.reason, self.snapshot.version());
         let record = dead_letter::build(sealer, &self.group, &envelope, &input.record, extent);
         Outgoing { topic: self.routes[source].dead_letters.clone(), partition: None, record }
     }
-}
-
-/// Whether the output's topic takes it.
-fn fits(output: &Outgoing, limits: &BTreeMap<Arc<str>, usize>) -> bool {
-    limits.get(&output.topic).is_none_or(|limit| wire_bytes(&output.record) <= *limit)
 }
 
 #[cfg(test)]

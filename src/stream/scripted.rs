@@ -112,11 +112,14 @@ impl Log for Scripted {
     fn producer(&self, transactional_id: &str, batch_bytes: usize) -> Result<ScriptedProducer, Fault> {
         Ok(ScriptedProducer(self.log.producer(transactional_id, batch_bytes)?, self.clone(), false))
     }
-    fn reader(&self, topic: &str) -> Result<MemoryReader, Fault> {
-        self.log.reader(topic)
+    fn reader(&self, topic: &str, partition: Option<i32>) -> Result<MemoryReader, Fault> {
+        self.log.reader(topic, partition)
     }
     fn message_max_bytes(&self) -> usize {
         self.log.message_max_bytes()
+    }
+    fn transaction_timeout(&self) -> Duration {
+        self.log.transaction_timeout()
     }
     fn topic(&self, topic: &str) -> Result<Option<TopicFacts>, Fault> {
         self.log.topic(topic)

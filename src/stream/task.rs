@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::error::Error;
 use super::log::Committed;
+use super::store::Store;
 use super::transaction::Metadata;
+use super::walk::Walk;
 use crate::record::Partition;
 
 /// What a task may do.
@@ -52,6 +54,10 @@ pub(super) struct Task {
     pub timestamp: Option<i64>,
     /// When it was last seen to have nothing unread, since the epoch.
     pub caught_up: Option<Duration>,
+    /// The profiles of a source of profiles, once they are restored; a source of events has none.
+    pub store: Option<Store>,
+    /// The walk over them that is under way.
+    pub walk: Option<Walk>,
 }
 
 impl Task {
@@ -96,6 +102,8 @@ impl Task {
             paused: false,
             timestamp: None,
             caught_up: None,
+            store: None,
+            walk: None,
         })
     }
 

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::changelog::changelog_topic;
 use super::error::Error;
 use super::log::{Fault, Log, TopicFacts};
 use super::transaction::{PATIENCE, retry};
@@ -26,6 +27,10 @@ pub struct Route {
     pub protected: Arc<str>,
     /// The debug topics, by the view's index in the settings.
     pub views: BTreeMap<usize, Arc<str>>,
+    /// The changelog of a source of profiles.
+    pub changelog: Option<Arc<str>>,
+    /// The route of the event source whose outputs take the synthetic events of this source's profiles, by index.
+    pub events: Option<usize>,
     /// The dead-letter topic; several sources may share it.
     pub dead_letters: Arc<str>,
     /// `max.message.bytes` of those of them that sivcar creates.
@@ -44,6 +49,9 @@ impl Route {
             compacted: source.kind == SourceKind::Profile,
             protected: source.protected.as_str().into(),
             views: debug(&source.topic),
+            changelog: (source.kind == SourceKind::Profile)
+                .then(|| changelog_topic(&settings.group, &source.topic).into()),
+            events: source.events,
             dead_letters: source.dead_letters.as_str().into(),
             max_message_bytes: settings.limits.record_bytes.saturating_mul(OUTPUT_GROWTH).clamp(BROKER_DEFAULT, MOST),
         });
@@ -52,6 +60,10 @@ impl Route {
 
     /// The topics that keep the source's partitions.
     pub fn outputs(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.protected_and_views().chain(&self.changelog)
+    }
+
+    fn protected_and_views(&self) -> impl Iterator<Item = &Arc<str>> {
         std::iter::once(&self.protected).chain(self.views.values())
     }
 }
@@ -68,6 +80,14 @@ pub struct Facts {
 /// Compacted outputs: how long a clear copy of an earlier record may live on.
 const COMPACTED: [(&str, &str); 3] =
     [("cleanup.policy", "compact"), ("max.compaction.lag.ms", "86400000"), ("segment.ms", "86400000")];
+
+/// Changelogs: small segments that are cleaned early keep a restore short; tombstones outlive the longest one.
+const CHANGELOG: [(&str, &str); 4] = [
+    ("cleanup.policy", "compact"),
+    ("segment.bytes", "104857600"),
+    ("min.cleanable.dirty.ratio", "0.2"),
+    ("delete.retention.ms", "86400000"),
+];
 
 /// How many times as large as its input a record of a created output may be. A token, and a dead letter's value, is 4/3 as long as
 /// what is in it and some 36 bytes more, so twice is enough where marked values are 50 bytes long or longer; a record that is
@@ -130,8 +150,12 @@ impl Facts {
             let largest = route.max_message_bytes.to_string();
             let common = [("max.message.bytes", largest.as_str())];
             let outputs: Vec<_> = common.iter().chain(COMPACTED.iter().filter(|_| route.compacted)).copied().collect();
-            for output in route.outputs() {
+            for output in route.protected_and_views() {
                 ensure(log, output, create, source.partitions, &outputs)?;
+            }
+            if let Some(changelog) = &route.changelog {
+                let settings: Vec<_> = common.iter().chain(&CHANGELOG).copied().collect();
+                ensure(log, changelog, create, source.partitions, &settings)?;
             }
             ensure(log, &route.dead_letters, create, source.partitions, &common)?;
         }
@@ -203,6 +227,13 @@ fn partitions(route: &Route, found: &BTreeMap<Arc<str>, TopicFacts>) -> Result<i
             ));
         }
     }
+    let changelog = route.changelog.as_ref().and_then(|topic| Some((topic, found.get(topic)?)));
+    if let Some((topic, facts)) = changelog.filter(|(_, facts)| facts.cleanup_policy != "compact") {
+        return Err(format!(
+            "changelog {topic} has cleanup.policy={}; it must be exactly compact, or profiles are lost",
+            facts.cleanup_policy
+        ));
+    }
     Ok(source.partitions)
 }
 
@@ -254,6 +285,8 @@ mod tests {
             compacted: true,
             protected: "protected".into(),
             views: BTreeMap::from([(0, "debug".into())]),
+            changelog: None,
+            events: None,
             dead_letters: "dead".into(),
             max_message_bytes: 2_000_000,
         }

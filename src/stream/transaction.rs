@@ -47,6 +47,12 @@ pub struct SourceTally {
     pub rejected: BTreeMap<Reason, u64>,
     /// What was done to the protected ones.
     pub done: Tally,
+    /// Synthetic events.
+    pub synthetic: u64,
+    /// Profiles whose documents the walk wrote anew.
+    pub rewritten: u64,
+    /// Profiles that could not be settled: their documents went to the dead letters.
+    pub abandoned: u64,
 }
 
 impl BatchTally {

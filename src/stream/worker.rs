@@ -15,8 +15,10 @@ use super::error::Error;
 use super::happening::Happening;
 use super::log::{Consumer, Fault, Fetched, Log, Rebalance};
 use super::pipeline::Pipeline;
+use super::restore::Restore;
 use super::task::Task;
 use super::transaction::Names;
+use super::walk::Pace;
 use crate::record::Partition;
 
 /// How long a poll waits for a first record, unless the batch time is shorter.
@@ -39,6 +41,10 @@ pub struct Worker<L: Log> {
     /// Where a batch that the broker refused ended: up to there inputs are taken one at a time.
     pub(super) careful: BTreeMap<Partition, i64>,
     pub(super) pipeline: Option<Pipeline>,
+    /// Of tasks whose profiles are not all read yet.
+    pub(super) restores: BTreeMap<Partition, Restore<L::Reader>>,
+    /// How fast its walks go.
+    pub(super) pace: Pace,
     pub(super) names: Names,
     /// When it was first seen to be a member.
     pub(super) joined: Option<Instant>,
@@ -54,6 +60,7 @@ impl<L: Log> Worker<L> {
         let batch_bytes = context.facts.load().batch_bytes();
         let producer = Some(context.producer(number, batch_bytes)?);
         let consumer = context.consumer(number)?;
+        let pace = Pace::new(context.plan.limits.records);
         Ok(Self {
             context,
             number,
@@ -65,6 +72,8 @@ impl<L: Log> Worker<L> {
             batch: Vec::new(),
             careful: BTreeMap::new(),
             pipeline: None,
+            restores: BTreeMap::new(),
+            pace,
             names: Names::new()?,
             joined: None,
             aborts: 0,
@@ -88,11 +97,12 @@ impl<L: Log> Worker<L> {
     pub fn step(&mut self) -> Result<u64, Error> {
         self.answer_assignment()?;
         self.update_tasks()?;
+        self.plan_walks();
         self.fit_batches()?;
         self.gather()?;
         self.tell_lag();
         let starting = self.tasks.values().any(|task| task.is_open() && task.committed.is_none());
-        if self.batch.is_empty() && !starting {
+        if self.batch.is_empty() && !starting && !self.is_walking() {
             return Ok(0);
         }
         let member = match self.consumer.membership() {
@@ -112,15 +122,14 @@ impl<L: Log> Worker<L> {
     fn gather(&mut self) -> Result<(), Error> {
         let limits = self.context.plan.limits;
         let most = if self.careful.is_empty() { limits.records } else { 1 };
+        // whoever has other work does not wait for records
+        let idle = if self.is_walking() || !self.restores.is_empty() { Duration::ZERO } else { IDLE_WAIT };
         let mut until = (!self.batch.is_empty()).then(Instant::now);
         loop {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             let known = self.batch.len();
-            let polled = self.consumer.poll(
-                most.saturating_sub(known),
-                left.unwrap_or(limits.time.min(IDLE_WAIT)),
-                &mut self.batch,
-            );
+            let polled =
+                self.consumer.poll(most.saturating_sub(known), left.unwrap_or(limits.time.min(idle)), &mut self.batch);
             let came = self.batch.len() > known;
             self.admit(known);
             match polled {
@@ -167,16 +176,25 @@ impl<L: Log> Worker<L> {
             Rebalance::Lost(partitions) => (partitions, true),
         };
         for partition in &going {
-            if self.tasks.remove(partition).is_some() {
-                self.context.tell(&Happening::Closed { partition, lost });
-            }
-            self.careful.remove(partition);
+            self.close(partition, lost);
         }
         self.assigning.retain(|partition| !going.contains(partition));
         self.batch.retain(|fetched| !going.contains(&fetched.partition));
         match self.consumer.unassign(&going) {
             Err(Fault::Lost(_)) | Ok(()) => Ok(()),
             Err(fault) => Err(fault.into()),
+        }
+    }
+
+    /// Lets a task go; its profiles wait for whoever of this process gets it next.
+    fn close(&mut self, partition: &Partition, lost: bool) {
+        self.careful.remove(partition);
+        self.restores.remove(partition);
+        if let Some(task) = self.tasks.remove(partition) {
+            self.context.tell(&Happening::Closed { partition, lost });
+            if let Some(store) = task.store {
+                self.context.parked.put(partition.clone(), store, task.committed);
+            }
         }
     }
 
@@ -203,12 +221,10 @@ impl<L: Log> Worker<L> {
 
     /// Leaves the group and joins it anew: what this worker owns is no longer known.
     pub(super) fn rejoin(&mut self) -> Result<(), Error> {
-        for partition in std::mem::take(&mut self.tasks).into_keys() {
-            self.context.tell(&Happening::Closed { partition: &partition, lost: true });
-        }
+        let all: Vec<Partition> = self.tasks.keys().cloned().collect();
+        all.iter().for_each(|partition| self.close(partition, true));
         self.assigning.clear();
         self.batch.clear();
-        self.careful.clear();
         self.consumer = self.context.consumer(self.number)?;
         Ok(())
     }
@@ -242,7 +258,11 @@ impl<L: Log> Worker<L> {
         if self.pipeline.as_ref().is_none_or(|pipeline| !Arc::ptr_eq(pipeline.snapshot(), &snapshot)) {
             self.pipeline = Some(match self.pipeline.take() {
                 Some(pipeline) => pipeline.renew(snapshot),
-                None => Pipeline::new(snapshot, &self.context.plan.settings.group, self.context.plan.routes.clone()),
+                None => {
+                    let plan = &self.context.plan;
+                    let facts = self.context.facts.load_full();
+                    Pipeline::new(snapshot, &plan.settings.group, plan.routes.clone(), facts)
+                }
             });
         }
         Ok(true)

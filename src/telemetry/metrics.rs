@@ -113,6 +113,12 @@ metrics! {
     unknown_commits: IntCounterVec "sivcar_unknown_commits_total" ["outcome"] "Commits whose outcome was unknown, by what was found: committed, aborted or lost";
     task_open: IntGaugeVec "sivcar_task_open" ["source", "partition"] "1 while records of this task are processed, 0 while it waits or is stopped; absent where another process has it";
     task_stops: IntCounterVec "sivcar_task_stops_total" ["source", "reason"] "Tasks stopped until a person has looked, by reason";
+    synthetic: IntCounterVec "sivcar_synthetic_events_total" ["source"] "Synthetic profile.updated events committed, by the source of the profiles";
+    rewritten: IntCounterVec "sivcar_profiles_rewritten_total" ["source"] "Profiles whose documents were written anew because a mark became effective";
+    abandoned: IntCounterVec "sivcar_profiles_abandoned_total" ["source"] "Profiles that could not be settled: their documents went to the dead letters";
+    backfill: IntGaugeVec "sivcar_backfill_remaining_profiles" ["source", "partition"] "Profiles that the walk under way has not looked at yet";
+    restored: IntGaugeVec "sivcar_restored_records" ["source", "partition"] "Changelog records read by the task's last restore, while it goes on and after";
+    hanging: IntCounterVec "sivcar_hanging_transactions_total" ["source"] "Restores held up by a transaction that has not ended for longer than it may take";
     lag_records: IntGaugeVec "sivcar_lag_records" ["source", "partition"] "High watermark minus the own next offset";
     lag_unstable: IntGaugeVec "sivcar_lag_unstable_records" ["source", "partition"] "High watermark minus last stable offset: a transaction that hangs upstream";
     lag_age: GaugeVec "sivcar_lag_age_seconds" ["source", "partition"] "Age of the oldest unread record, at most: since the last one read, or since nothing was unread; 0 where none is";
@@ -169,7 +175,9 @@ impl Metrics {
                 self.dead_letters.with_label_values(&[source.as_str(), reason.code()]);
             }
             self.clear_fields.with_label_values(&[source.as_str()]);
-            self.own_removed.with_label_values(&[source.as_str()]);
+            for counter in [&self.own_removed, &self.synthetic, &self.rewritten, &self.abandoned, &self.hanging] {
+                counter.with_label_values(&[source.as_str()]);
+            }
         }
     }
 

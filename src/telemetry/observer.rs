@@ -33,6 +33,15 @@ impl Observer for Metrics {
                 self.policy_version.with_label_values::<&str>(&[]).set(i64::try_from(*version).unwrap_or(i64::MAX));
             }
             Happening::KeysetRefused { .. } => self.keyset_failures.with_label_values::<&str>(&[]).inc(),
+            Happening::Restoring { partition, records, .. } | Happening::Restored { partition, records, .. } => {
+                let records = i64::try_from(*records).unwrap_or(i64::MAX);
+                self.restored.with_label_values(&[&*partition.topic, &partition.number.to_string()]).set(records);
+            }
+            Happening::Hanging { partition } => self.hanging.with_label_values(&[&*partition.topic]).inc(),
+            Happening::Walked { partition, remaining, .. } => {
+                let remaining = i64::try_from(*remaining).unwrap_or(i64::MAX);
+                self.backfill.with_label_values(&[&*partition.topic, &partition.number.to_string()]).set(remaining);
+            }
             Happening::Lag { partition, records, unstable, age } => {
                 let labels = [&*partition.topic, &partition.number.to_string()];
                 self.lag_records.with_label_values(&labels).set(*records);
@@ -76,8 +85,12 @@ impl Metrics {
     }
 
     fn committed(&self, batch: &BatchTally) {
-        for (source, SourceTally { protected, rejected, done }) in &batch.sources {
+        for (source, tally) in &batch.sources {
+            let SourceTally { protected, rejected, done, synthetic, rewritten, abandoned } = tally;
             let Some(source) = self.sources.get(*source).map(String::as_str) else { continue };
+            self.synthetic.with_label_values(&[source]).inc_by(*synthetic);
+            self.rewritten.with_label_values(&[source]).inc_by(*rewritten);
+            self.abandoned.with_label_values(&[source]).inc_by(*abandoned);
             self.records.with_label_values(&[source, "protected"]).inc_by(*protected);
             for (reason, count) in rejected {
                 self.records.with_label_values(&[source, "dead_letter"]).inc_by(*count);
@@ -95,7 +108,7 @@ impl Metrics {
     /// Another process tells of this task from now on.
     fn closed(&self, partition: &Partition) {
         let labels = [&*partition.topic, &partition.number.to_string()];
-        for gauge in [&self.task_open, &self.lag_records, &self.lag_unstable] {
+        for gauge in [&self.task_open, &self.backfill, &self.restored, &self.lag_records, &self.lag_unstable] {
             // absent already where it was never set
             let _ = gauge.remove_label_values(&labels);
         }
@@ -133,7 +146,17 @@ mod tests {
             seals: vec![(4_000_000_000, 6), (1, 1)],
             ..Tally::default()
         };
-        let tally = &batch(0, SourceTally { protected: 5, rejected: BTreeMap::from([(Reason::TooDeep, 2)]), done });
+        let tally = &batch(
+            0,
+            SourceTally {
+                protected: 5,
+                rejected: BTreeMap::from([(Reason::TooDeep, 2)]),
+                done,
+                synthetic: 3,
+                rewritten: 2,
+                abandoned: 1,
+            },
+        );
         for happening in [
             Happening::Committed { worker: 0, tally, commit: Duration::from_millis(6) },
             Happening::Aborted { worker: 0, reason: "refused", detail: "" },
@@ -143,6 +166,9 @@ mod tests {
             Happening::Stale { worker: 1, stale: true },
             Happening::Policy { version: 9 },
             Happening::KeysetRefused { detail: "" },
+            Happening::Restored { partition, records: 12, profiles: 7, took: Duration::from_secs(1) },
+            Happening::Hanging { partition },
+            Happening::Walked { partition, target: 9, remaining: 5 },
             Happening::Lag { partition, records: 8, unstable: 1, age: Some(Duration::from_secs(2)) },
         ] {
             metrics.observe(&happening);
@@ -190,6 +216,12 @@ mod tests {
             "sivcar_policy_stale{worker=\"1\"} 1",
             "sivcar_task_open{partition=\"3\",source=\"raw\"} 1",
             "sivcar_task_open{partition=\"4\",source=\"raw\"} 0",
+            "sivcar_synthetic_events_total{source=\"raw\"} 3",
+            "sivcar_profiles_rewritten_total{source=\"raw\"} 2",
+            "sivcar_profiles_abandoned_total{source=\"raw\"} 1",
+            "sivcar_backfill_remaining_profiles{partition=\"3\",source=\"raw\"} 5",
+            "sivcar_restored_records{partition=\"3\",source=\"raw\"} 12",
+            "sivcar_hanging_transactions_total{source=\"raw\"} 1",
             "sivcar_lag_records{partition=\"3\",source=\"raw\"} 8",
             "sivcar_lag_unstable_records{partition=\"3\",source=\"raw\"} 1",
             "sivcar_lag_age_seconds{partition=\"3\",source=\"raw\"} 2",

@@ -14,9 +14,9 @@ use sivcar::privacy::control::Table;
 use sivcar::privacy::dead_letter::{self, DeadLetterError, Envelope};
 use sivcar::privacy::keyset::Keyring;
 use sivcar::privacy::policy::Policy;
-use sivcar::privacy::protect::{Outputs, POLICY_HEADER, Protector};
+use sivcar::privacy::protect::{Outputs, POLICY_HEADER, Protector, SYNTHETIC_HEADER};
 use sivcar::privacy::seal::Sealer;
-use sivcar::privacy::settings::{Settings, Source};
+use sivcar::privacy::settings::{Settings, Source, SourceKind};
 use sivcar::record::{Coordinates, Partition, Record};
 use sivcar::stream::log::Fetched;
 
@@ -55,6 +55,10 @@ pub struct Report {
     pub protected: u64,
     /// Outputs in debug topics.
     pub views: u64,
+    /// Synthetic events: by the version since which a mark is effective, the record keys.
+    pub told: BTreeMap<u64, BTreeSet<Vec<u8>>>,
+    /// Profiles' documents that were written anew.
+    pub rewritten: u64,
     /// Dead letters by reason.
     pub rejected: BTreeMap<String, u64>,
     /// The policy versions that outputs and dead letters were made under.
@@ -180,6 +184,10 @@ impl<'a> Run<'a> {
         let mut pending: BTreeMap<i32, Pending<'a>> = BTreeMap::new();
         for topic in &outputs {
             for fetched in self.topic(topic) {
+                if let Some(version) = number_of(&fetched.record, SYNTHETIC_HEADER) {
+                    self.synthetic(source, topic, version, fetched)?;
+                    continue;
+                }
                 pending.entry(fetched.partition.number).or_default().entry(topic).or_default().push_back(fetched);
             }
         }
@@ -207,6 +215,21 @@ impl<'a> Run<'a> {
             Some(more) => Err(format!("{}@{}: an output of no input", more.partition, more.offset)),
             None => Ok(()),
         }
+    }
+
+    /// Takes in a record without an input: one event for each profile and version, or a profile's document anew.
+    fn synthetic(&mut self, source: &Source, topic: &str, version: u64, fetched: &Fetched) -> Result<(), String> {
+        if topic != source.protected {
+            return Ok(());
+        }
+        if source.kind == SourceKind::Profile {
+            self.report.rewritten += 1;
+            return Ok(());
+        }
+        let key = fetched.record.key.clone().unwrap_or_default();
+        let first = self.report.told.entry(version).or_default().insert(key);
+        let at = (&fetched.partition, fetched.offset);
+        if first { Ok(()) } else { Err(format!("{}@{}: a second event of one profile since {version}", at.0, at.1)) }
     }
 
     /// Holds the next outputs against what the policy of their header makes of `input`; gives its version.
@@ -311,6 +334,10 @@ impl<'a> Run<'a> {
 }
 
 fn version_of(record: &Record) -> Option<u64> {
-    let header = record.headers.iter().find(|header| header.name == POLICY_HEADER)?;
+    number_of(record, POLICY_HEADER)
+}
+
+fn number_of(record: &Record, name: &str) -> Option<u64> {
+    let header = record.headers.iter().find(|header| header.name == name)?;
     std::str::from_utf8(header.value.as_deref()?).ok()?.parse().ok()
 }

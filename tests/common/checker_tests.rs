@@ -128,6 +128,7 @@ fn a_sound_dump_is_counted() {
         rejected: BTreeMap::from([("json_syntax".to_owned(), 2)]),
         versions: BTreeSet::from([2, 3]),
         aborted: 0,
+        ..Report::default()
     };
     assert_eq!(checker.check(&dump, &[("log".to_owned(), b"all is well".to_vec())]), Ok(expected));
 }

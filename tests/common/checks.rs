@@ -126,6 +126,7 @@ pub fn control_is_taken_or_refused(offset: i64, key: &[u8], value: &[u8]) {
             assert_eq!(table.keys.get(&id), readable::<KeyRecord>(value).as_ref());
             assert_eq!(table.keys.is_empty(), taken.is_err());
         }
+        ControlKey::Pinned { topic } => assert_eq!(table.pinned.contains_key(&topic), taken.is_ok()),
         ControlKey::Incarnation => assert_eq!(table.incarnation.is_none(), taken.is_err()),
     }
     assert_eq!(table.version, if taken.is_ok() { version } else { 0 });

@@ -85,7 +85,7 @@ fn read(consumer: &mut Consumer, count: usize) -> Vec<Fetched> {
 
 /// Reads every partition of `topic` to its end.
 fn dump(kafka: &Kafka, topic: &str) -> Vec<Fetched> {
-    let mut reader = kafka.reader(topic).expect("the topic can be read");
+    let mut reader = kafka.reader(topic, None).expect("the topic can be read");
     let mut all = Vec::new();
     eventually("the end of the topic", || {
         reader.poll(WAIT, &mut all).expect("no fault");
@@ -404,7 +404,7 @@ fn what_cannot_be_is_told_by_its_fault() {
     let mut batch = Vec::new();
     let fault = eventually("a fault", || consumer.poll(1, WAIT, &mut batch).err());
     assert!(matches!(&fault, Fault::OutOfRange(_, at) if *at == mine[0]), "{fault:?}");
-    let missing = kafka.reader("absent").err();
+    let missing = kafka.reader("absent", None).err();
     assert!(matches!(missing, Some(Fault::Retry(_))), "{missing:?}");
 }
 

@@ -7,6 +7,7 @@
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 use serde_json::json;
@@ -100,6 +101,7 @@ fn as_run_does(config: &Config) -> (Settings, Plan) {
         routes: Route::all(&config.settings),
         create: config.topics.create,
         max_staleness: config.max_staleness,
+        state_bytes: config.state_bytes,
         limits: config.transaction,
     };
     (settings.expect("sound"), plan)
@@ -149,12 +151,16 @@ impl Log for Doomed {
         Ok(DoomedProducer { producer: self.kafka.producer(transactional_id, batch_bytes)?, records: 0, doom })
     }
 
-    fn reader(&self, topic: &str) -> Result<Reader, Fault> {
-        self.kafka.reader(topic)
+    fn reader(&self, topic: &str, partition: Option<i32>) -> Result<Reader, Fault> {
+        self.kafka.reader(topic, partition)
     }
 
     fn message_max_bytes(&self) -> usize {
         self.kafka.message_max_bytes()
+    }
+
+    fn transaction_timeout(&self) -> Duration {
+        self.kafka.transaction_timeout()
     }
 
     fn topic(&self, topic: &str) -> Result<Option<TopicFacts>, Fault> {

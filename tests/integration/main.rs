@@ -17,6 +17,7 @@ mod workshop;
 
 mod adapter;
 mod admin;
+mod backfill;
 mod between_steps;
 mod broker;
 mod broker_works;

@@ -150,7 +150,7 @@ impl Stage {
 
     /// All of a topic that is committed; nothing where it does not exist.
     pub fn read(&self, name: &str) -> Vec<Fetched> {
-        let Ok(mut reader) = self.log.reader(&self.topic(name)) else { return Vec::new() };
+        let Ok(mut reader) = self.log.reader(&self.topic(name), None) else { return Vec::new() };
         let mut all = Vec::new();
         eventually("the end of the topic", || {
             reader.poll(Duration::from_millis(100), &mut all).expect("no fault");
@@ -258,6 +258,7 @@ fn plan(config: &Config) -> Plan {
         routes: Route::all(&config.settings),
         create: config.topics.create,
         max_staleness: config.max_staleness,
+        state_bytes: config.state_bytes,
         limits: config.transaction,
     }
 }

@@ -39,7 +39,7 @@ pub struct Site {
 
 impl Site {
     /// A new broker, and a folder with a keyset. `common` is the configuration from `[[source]]` on; `head` what stands before any
-    /// table. Members are noticed to be gone after a second and a half, transactions time out after five seconds unless `common` has a
+    /// table. Members are noticed to be gone after a second and a half, transactions time out after ten seconds unless `common` has a
     /// `[kafka.producer]`.
     pub fn new(head: &str, common: &str) -> Site {
         Site::on(Broker::start(), head, common)
@@ -47,7 +47,7 @@ impl Site {
 
     /// The same on a broker that runs already.
     pub fn on(broker: Broker, head: &str, common: &str) -> Site {
-        let producer = "[kafka.producer]\n\"transaction.timeout.ms\" = \"5000\"\n";
+        let producer = "[kafka.producer]\n\"transaction.timeout.ms\" = \"10000\"\n";
         let producer = if common.contains("[kafka.producer]") { "" } else { producer };
         let common = format!(
             "group = \"g\"\n{head}\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\

@@ -79,11 +79,14 @@ impl Log for Watched {
         let producer = self.kafka.producer(transactional_id, batch_bytes)?;
         Ok(WatchedProducer(producer, transactional_id.to_owned(), self.calls.clone()))
     }
-    fn reader(&self, topic: &str) -> Result<Reader, Fault> {
-        self.kafka.reader(topic)
+    fn reader(&self, topic: &str, partition: Option<i32>) -> Result<Reader, Fault> {
+        self.kafka.reader(topic, partition)
     }
     fn message_max_bytes(&self) -> usize {
         self.kafka.message_max_bytes()
+    }
+    fn transaction_timeout(&self) -> Duration {
+        self.kafka.transaction_timeout()
     }
     fn topic(&self, topic: &str) -> Result<Option<TopicFacts>, Fault> {
         self.kafka.topic(topic)

@@ -6,7 +6,9 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use sivcar::privacy::control::{ControlKey, ControlValue, Domain, Incarnation, KeyRecord, PAD_MAX, StageRecord, Table};
+use sivcar::privacy::control::{
+    ControlKey, ControlValue, Domain, Incarnation, KeyRecord, PAD_MAX, Pinned, StageRecord, Table,
+};
 use sivcar::privacy::keyset::Status;
 use sivcar::privacy::mark::{self, Mark, MarkKey, On, Protect};
 use sivcar::privacy::mask::Mask;
@@ -31,6 +33,7 @@ fn key() -> impl Strategy<Value = ControlKey> {
         2 => (workspace(), "[ab]|\\PC{1,8}").prop_map(|(workspace, name)| ControlKey::Domain { workspace, name }),
         1 => workspace().prop_map(|workspace| ControlKey::Stage { workspace }),
         1 => prop_oneof![0u32..3, any::<u32>()].prop_map(|id| ControlKey::Key { id }),
+        1 => "[ab]|\\PC{1,8}".prop_map(|topic| ControlKey::Pinned { topic }),
         1 => Just(ControlKey::Incarnation),
     ]
 }
@@ -79,6 +82,9 @@ fn record() -> impl Strategy<Value = (ControlKey, Option<ControlValue>)> {
             ControlKey::Key { .. } => ("\\PC{0,6}", select(vec![Status::Enabled, Status::Disabled]))
                 .prop_map(|(check, status)| ControlValue::Key(KeyRecord { check, status }))
                 .boxed(),
+            ControlKey::Pinned { .. } => {
+                any::<u32>().prop_map(|id| ControlValue::Pinned(Pinned { id: id.to_string() })).boxed()
+            }
             ControlKey::Incarnation => {
                 "[a-z0-9]{1,8}".prop_map(|nonce| ControlValue::Incarnation(Incarnation { nonce })).boxed()
             }
@@ -97,11 +103,21 @@ fn held(table: &Table) -> BTreeMap<Vec<u8>, ControlValue> {
         (ControlKey::Stage { workspace: workspace.clone() }, ControlValue::Stage(stage.clone()))
     });
     let keys = table.keys.iter().map(|(id, key)| (ControlKey::Key { id: *id }, ControlValue::Key(key.clone())));
+    let pinned = table.pinned.iter().map(|(topic, id)| {
+        (ControlKey::Pinned { topic: topic.clone() }, ControlValue::Pinned(Pinned { id: id.to_string() }))
+    });
     let nonce = table
         .incarnation
         .iter()
         .map(|nonce| (ControlKey::Incarnation, ControlValue::Incarnation(Incarnation { nonce: nonce.clone() })));
-    marks.chain(domains).chain(stages).chain(keys).chain(nonce).map(|(key, value)| (key.encode(), value)).collect()
+    marks
+        .chain(domains)
+        .chain(stages)
+        .chain(keys)
+        .chain(pinned)
+        .chain(nonce)
+        .map(|(key, value)| (key.encode(), value))
+        .collect()
 }
 
 /// The value as the table holds it: effective since its own record, if it does not say otherwise.
@@ -118,7 +134,7 @@ fn taken(key: &ControlKey, value: ControlValue, version: u64) -> ControlValue {
         ControlValue::Stage(stage) => {
             ControlValue::Stage(StageRecord { since: stage.since.or(Some(version)), ..stage })
         }
-        key_or_incarnation => key_or_incarnation,
+        as_written => as_written,
     }
 }
 

@@ -12,6 +12,7 @@ use sivcar::privacy::mark::{Mark, MarkKey, On};
 use sivcar::privacy::policy::Policy;
 use sivcar::privacy::protect::{Outputs, Protector};
 use sivcar::privacy::settings::{Case, Ids, Source, SourceKind};
+use sivcar::privacy::synthetic::Concerned;
 use sivcar::record::Record;
 
 use crate::common::canary::Canaries;
@@ -71,7 +72,7 @@ fn owed(world: &World, record: &Record) -> Option<(Outputs, Vec<Outputs>)> {
     for since in policy.sinces(&identity.workspace, 0) {
         let mut event = Outputs::default();
         // a name of a mark may take the place of a word
-        if protector.synthesize(0, text(record), since, 5, &mut event) == Ok(true) {
+        if protector.synthesize(0, text(record), since, 5, &mut event) == Ok(Concerned::Shown) {
             assert_eq!(event.tally.clear_under_mark, 0);
             events.push(event);
         }

@@ -2,6 +2,7 @@
 
 use std::ops::AddAssign;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -114,11 +115,14 @@ impl Log for Faulty {
     fn producer(&self, transactional_id: &str, batch_bytes: usize) -> Result<FaultyProducer, Fault> {
         Ok(FaultyProducer(self.log.producer(transactional_id, batch_bytes)?, self.clone()))
     }
-    fn reader(&self, topic: &str) -> Result<MemoryReader, Fault> {
-        self.log.reader(topic)
+    fn reader(&self, topic: &str, partition: Option<i32>) -> Result<MemoryReader, Fault> {
+        self.log.reader(topic, partition)
     }
     fn message_max_bytes(&self) -> usize {
         self.log.message_max_bytes()
+    }
+    fn transaction_timeout(&self) -> Duration {
+        self.log.transaction_timeout()
     }
     fn topic(&self, topic: &str) -> Result<Option<TopicFacts>, Fault> {
         self.log.topic(topic)

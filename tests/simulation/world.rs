@@ -233,6 +233,7 @@ impl World {
             limits: TransactionLimits { records: 20, output_bytes: 2000, time: Duration::ZERO },
             create: true,
             max_staleness: FOREVER,
+            state_bytes: 1 << 30,
         };
         let facts = Facts::at_start(&self.log, &plan.routes, true).expect("topics fit");
         let context = Arc::new(Context::new(self.log.clone(), plan, keyring(), facts, Arc::new(Nobody)));

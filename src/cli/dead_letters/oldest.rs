@@ -94,7 +94,7 @@ fn age<L: Log>(log: &L, topic: &str, select: &Select, (partition, offset): (i32,
 
 /// Gives each letter that is in the dead-letter topic `topic` now, in no order that holds.
 fn each<L: Log>(log: &L, topic: &str, mut give: impl FnMut(Age, Envelope, Record)) -> Result<(), Failure> {
-    let mut reader = retry(|| log.reader(topic))?;
+    let mut reader = retry(|| log.reader(topic, None))?;
     let mut batch = Vec::new();
     while retry(|| reader.caught_up())?.is_none() {
         retry(|| reader.poll(WAIT, &mut batch))?;

@@ -146,7 +146,7 @@ fn replay_writes_each_to_its_partition_and_tells_what_it_did() {
         text(errors),
         "raw[1]@9: the dead letter is a short one: read the record at its coordinates in the raw topic\n"
     );
-    let mut reader = log.reader("raw").expect("it exists");
+    let mut reader = log.reader("raw", None).expect("it exists");
     let mut batch = Vec::new();
     while reader.caught_up().expect("it exists").is_none() {
         reader.poll(WAIT, &mut batch).expect("it exists");

@@ -163,6 +163,7 @@ impl<L: Log> Demo<'_, L> {
             Ok(self.context.current.snapshot().is_some_and(|snapshot| snapshot.version() >= since))
         })?;
         self.say(&format!("Marked live: attribute phone, from policy version {since} on"))?;
+        self.show_told()?;
         self.feed_events(EVENTS)?;
         self.wait_for_outputs()?;
         self.show_some("cart.add", "The same kind of event after it")?;
@@ -246,6 +247,26 @@ impl<L: Log> Demo<'_, L> {
         };
         let forms = Forms { protected: same(&all[1]), masked: same(&all[2]), raw };
         self.say(text)?;
+        show::forms(self.output, &forms).map_err(|error| Failure::writing(&error))
+    }
+
+    /// Waits until every profile is told of, and shows one of the events.
+    fn show_told(&mut self) -> Result<(), Failure> {
+        let people = self.customers.people().len();
+        let synthetic = |topic: &str| {
+            let mut all = recount::read_all(self.log, &format!("{}.{topic}", self.group))?;
+            all.retain(|fetched| recount::is_synthetic(&fetched.record));
+            Ok::<Vec<Fetched>, Fault>(all)
+        };
+        self.wait_for("the profiles' events", || Ok(synthetic("debug.profiles")?.len() >= people))?;
+        let (told, masked) = (synthetic("protected.events")?, synthetic("debug.events")?);
+        let newest =
+            |records: &[Fetched]| records.last().map(|last| recount::document(&last.record)).unwrap_or_default();
+        let forms = Forms { raw: serde_json::Value::Null, protected: newest(&told), masked: newest(&masked) };
+        self.say(&format!(
+            "{} synthetic events tell of it, one for each profile that has it; one of them",
+            told.len()
+        ))?;
         show::forms(self.output, &forms).map_err(|error| Failure::writing(&error))
     }
 

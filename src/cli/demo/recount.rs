@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::customers::Customers;
 use crate::privacy::keyset::Keyset;
-use crate::privacy::protect::POLICY_HEADER;
+use crate::privacy::protect::{POLICY_HEADER, SYNTHETIC_HEADER};
 use crate::privacy::reveal;
 use crate::privacy::seal::Sealer;
 use crate::record::Record;
@@ -31,11 +31,13 @@ pub struct Topics {
     debug: Vec<Fetched>,
     dead: Vec<Fetched>,
     profiles: [Vec<Fetched>; 3],
+    /// What the live mark brought: events, the same masked, profiles written anew, the same masked.
+    synthetic: [Vec<Fetched>; 4],
 }
 
 /// Reads `topic` from its beginning to its end.
 pub fn read_all<L: Log>(log: &L, topic: &str) -> Result<Vec<Fetched>, Fault> {
-    let mut reader = log.reader(topic)?;
+    let mut reader = log.reader(topic, None)?;
     let mut records = Vec::new();
     while reader.caught_up()?.is_none() {
         reader.poll(Duration::from_millis(50), &mut records)?;
@@ -48,12 +50,19 @@ impl Topics {
     /// Reads all topics of the demo's group.
     pub fn read<L: Log>(log: &L, group: &str) -> Result<Self, Fault> {
         let read = |name: &str| read_all(log, &format!("{group}.{name}"));
+        let apart = |name: &str| {
+            let (synthetic, of_inputs) = read(name)?.into_iter().partition(|fetched| is_synthetic(&fetched.record));
+            Ok::<(Vec<Fetched>, Vec<Fetched>), Fault>((synthetic, of_inputs))
+        };
+        let ((told, protected), (told_masked, debug)) = (apart("protected.events")?, apart("debug.events")?);
+        let ((anew, profiles), (anew_masked, seen)) = (apart("protected.profiles")?, apart("debug.profiles")?);
         Ok(Self {
             raw: read("raw.events")?,
-            protected: read("protected.events")?,
-            debug: read("debug.events")?,
+            protected,
+            debug,
             dead: read("dead-letters")?,
-            profiles: [read("raw.profiles")?, read("protected.profiles")?, read("debug.profiles")?],
+            profiles: [read("raw.profiles")?, profiles, seen],
+            synthetic: [told, told_masked, anew, anew_masked],
         })
     }
 
@@ -67,6 +76,7 @@ impl Topics {
             self.ids_masked(),
             self.equal_tokens(customers, keyset),
             self.marked_live(phone_since),
+            self.told_of_everyone(customers, keyset, phone_since),
         ]
     }
 
@@ -107,7 +117,8 @@ impl Topics {
             .chain(&self.debug)
             .chain(&self.dead)
             .chain(&self.profiles[1])
-            .chain(&self.profiles[2]);
+            .chain(&self.profiles[2])
+            .chain(self.synthetic.iter().flatten());
         let (mut looked, mut found) = (0_u64, 0_u64);
         let people = customers.people();
         for fetched in written {
@@ -163,6 +174,25 @@ impl Topics {
         }
     }
 
+    fn told_of_everyone(&self, customers: &Customers, keyset: &Keyset, phone_since: u64) -> Finding {
+        let mut sealer = Sealer::new(keyset);
+        let [told, told_masked, anew, anew_masked] = &self.synthetic;
+        let opens = |fetched: &&Fetched| {
+            let event = document(&fetched.record);
+            let person = customers.people().iter().find(|person| Some(person.id) == event["client"]["id"].as_u64());
+            let token = event["params"]["attributes"]["phone"].as_str().unwrap_or_default();
+            let opened = reveal::value(&mut sealer, "acme", "phone", token).ok();
+            opened.is_some() && opened == person.map(|person| serde_json::json!(person.phone).to_string())
+        };
+        let (people, right) = (customers.people().len(), told.iter().filter(opens).count());
+        let of_now = told.iter().chain(anew).all(|fetched| policy(&fetched.record) >= phone_since);
+        Finding {
+            promise: "everyone who has a telephone number is told of once, and written anew",
+            counted: format!("{} profile.updated for {people} profiles, {right} open to their own", told.len()),
+            holds: of_now && [told.len(), told_masked.len(), anew.len(), anew_masked.len(), right] == [people; 5],
+        }
+    }
+
     fn marked_live(&self, phone_since: u64) -> Finding {
         let sealed = |fetched: &&Fetched| {
             document(&fetched.record)["client"]["phone"].as_str().is_some_and(|phone| phone.starts_with("siv:"))
@@ -181,6 +211,11 @@ impl Topics {
             holds: before_sealed == 0 && !before.is_empty() && after_sealed == after.len() && !after.is_empty(),
         }
     }
+}
+
+/// Whether a record has no input of its own.
+pub fn is_synthetic(record: &Record) -> bool {
+    record.headers.iter().any(|header| header.name == SYNTHETIC_HEADER)
 }
 
 /// The policy version that a record's header tells; 0 where there is none.

@@ -9,7 +9,7 @@ use super::recount::Finding;
 
 /// The three forms of one record.
 pub struct Forms {
-    /// As it came in.
+    /// As it came in; null for a record without an input.
     pub raw: Value,
     /// As systems get it.
     pub protected: Value,
@@ -29,14 +29,14 @@ pub fn heading(out: &mut dyn Write, text: &str) -> io::Result<()> {
 pub fn forms(out: &mut dyn Write, forms: &Forms) -> io::Result<()> {
     let [raw, protected] = ["raw topic", "protected topic (systems)"].map(|text| format!("{text:<SHOWN_CHARS$}"));
     let mut rows = Vec::new();
-    leaves(&forms.raw, "", &mut rows);
+    leaves(if forms.raw.is_null() { &forms.protected } else { &forms.raw }, "", &mut rows);
     let widest = rows.iter().map(|(path, _)| path.chars().count()).max().unwrap_or(0);
     writeln!(out, "  {:<widest$} {raw} {protected} debug topic (people)", "")?;
     for (path, pointer) in rows {
         let cell = |document: &Value| {
             document.pointer(&pointer).map_or_else(|| covering(document, &pointer), ToString::to_string)
         };
-        let raw = cell(&forms.raw);
+        let raw = if forms.raw.is_null() { String::new() } else { cell(&forms.raw) };
         let (protected, masked) = (cell(&forms.protected), cell(&forms.masked));
         let tint = |text: &str, style: Style| {
             let plain = text == raw;

@@ -36,6 +36,12 @@ pub enum ControlKey {
         /// Its id.
         id: u32,
     },
+    /// The key under which the record keys of a topic are sealed, whatever becomes of the primary: else compaction, tombstones and
+    /// erasure would break at each rotation.
+    Pinned {
+        /// The topic.
+        topic: String,
+    },
     /// The identity of this control topic.
     Incarnation,
 }
@@ -51,6 +57,8 @@ pub enum ControlValue {
     Stage(StageRecord),
     /// For a key.
     Key(KeyRecord),
+    /// For a pinned key.
+    Pinned(Pinned),
     /// For the incarnation.
     Incarnation(Incarnation),
 }
@@ -109,7 +117,22 @@ pub struct KeyRecord {
     pub status: Status,
 }
 
+/// Which key is pinned.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pinned {
+    /// The key's id, decimal.
+    pub id: String,
+}
+
 impl ControlRecord {
+    /// The record that pins the primary of `[keys]` for `topic`, where there is one.
+    pub fn pin(topic: &str, keyring: &Keyring) -> Option<ControlRecord> {
+        let id = keyring.default_keyset()?.primary().to_string();
+        let key = ControlKey::Pinned { topic: topic.to_owned() };
+        Some(ControlRecord { key, value: Some(ControlValue::Pinned(Pinned { id })) })
+    }
+
     /// The records of all keys in `keyring`, disabled ones included.
     pub fn of_keys(keyring: &Keyring) -> Vec<ControlRecord> {
         let record = |key: &Key| {
@@ -145,6 +168,8 @@ struct WireKey {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     on: Option<On>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    topic: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     workspace: Option<String>,
 }
 
@@ -161,6 +186,7 @@ impl ControlKey {
             }
             ControlKey::Stage { workspace } => WireKey { workspace: Some(workspace), ..of("stage") },
             ControlKey::Key { id } => WireKey { id: Some(id.to_string()), ..of("key") },
+            ControlKey::Pinned { topic } => WireKey { topic: Some(topic), ..of("pinned") },
             ControlKey::Incarnation => of("incarnation"),
         };
         to_json(&wire)
@@ -171,12 +197,13 @@ impl ControlKey {
     pub fn decode(bytes: &[u8]) -> Option<ControlKey> {
         let wire: WireKey = serde_json::from_slice(bytes).ok()?;
         // what a kind does not have is told by the comparison below
-        let WireKey { event, id, kind, name, on, workspace } = wire;
+        let WireKey { event, id, kind, name, on, topic, workspace } = wire;
         let key = match kind.as_str() {
             "mark" => ControlKey::Mark(MarkKey { workspace: workspace?, on: on?, name: name?, event }),
             "domain" => ControlKey::Domain { workspace: workspace?, name: name? },
             "stage" => ControlKey::Stage { workspace: workspace? },
             "key" => ControlKey::Key { id: id?.parse().ok()? },
+            "pinned" => ControlKey::Pinned { topic: topic? },
             "incarnation" => ControlKey::Incarnation,
             _ => return None,
         };
@@ -192,6 +219,7 @@ impl ControlValue {
             ControlValue::Domain(domain) => to_json(domain),
             ControlValue::Stage(stage) => to_json(stage),
             ControlValue::Key(key) => to_json(key),
+            ControlValue::Pinned(pinned) => to_json(pinned),
             ControlValue::Incarnation(incarnation) => to_json(incarnation),
         }
     }
@@ -213,6 +241,9 @@ impl ControlValue {
                 at: None,
             }))),
             ControlKey::Key { .. } => object(bytes).map(ControlValue::Key),
+            ControlKey::Pinned { .. } => {
+                object::<Pinned>(bytes).filter(|pinned| pinned.id.parse::<u32>().is_ok()).map(ControlValue::Pinned)
+            }
             ControlKey::Incarnation => object(bytes).map(ControlValue::Incarnation),
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{ControlTable, WAIT, publish, went_backwards};
 use crate::privacy::control::{ControlRecord, Table};
-use crate::privacy::keyset::Keyring;
+use crate::privacy::keyset::{Keyring, Status};
 use crate::privacy::policy::Policy;
 use crate::stream::context::Context;
 use crate::stream::current::Snapshot;
@@ -30,6 +30,7 @@ pub(in crate::stream) fn follow<L: Log>(context: &Context<L>) -> Result<(), Erro
     let plan = &context.plan;
     let mut keyring = context.keyring.load_full();
     let mut control = publish(&context.log, &plan.settings.group, &wish(context, &keyring))?;
+    check_pinned(context, &control.table, &keyring)?;
     let confirm_every = CONFIRM_EVERY.min(plan.max_staleness / 4);
     let facts_every = FACTS_EVERY.min(plan.max_staleness);
     let (mut confirmed, mut facts): (Option<Instant>, Instant) = (None, Instant::now());
@@ -57,7 +58,28 @@ pub(in crate::stream) fn follow<L: Log>(context: &Context<L>) -> Result<(), Erro
 
 /// What the control topic must hold: what the configuration says, and the keys.
 fn wish<L: Log>(context: &Context<L>, keyring: &Keyring) -> Vec<ControlRecord> {
-    context.plan.wished.iter().cloned().chain(ControlRecord::of_keys(keyring)).collect()
+    let changelogs = context.plan.routes.iter().filter_map(|route| route.changelog.as_deref());
+    let pins = changelogs.filter_map(|topic| ControlRecord::pin(topic, keyring));
+    context.plan.wished.iter().cloned().chain(ControlRecord::of_keys(keyring)).chain(pins).collect()
+}
+
+/// Refuses a keyring without the keys that are pinned for this process's topics.
+fn check_pinned<L: Log>(context: &Context<L>, table: &Table, keyring: &Keyring) -> Result<(), Error> {
+    for topic in context.plan.routes.iter().filter_map(|route| route.changelog.as_deref()) {
+        let Some(id) = table.pinned.get(topic) else {
+            return Err(Error::Keys(format!(
+                "profiles need a keyset under [keys]: the keys of {topic} are sealed under it"
+            )));
+        };
+        let key = keyring.default_keyset().and_then(|keyset| keyset.key(*id));
+        if key.is_none_or(|key| key.status() != Status::Enabled) {
+            return Err(Error::Keys(format!(
+                "key {id}, under which the record keys of {topic} are sealed, is not an enabled key of the keyset under [keys]; \
+                 bring it back, for without it no profile is found again"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Takes a keyring that was loaded anew, once the control topic knows its keys. One whose keys it knows as others is refused, and the
@@ -67,8 +89,10 @@ fn take_keyring<L: Log>(context: &Context<L>, held: &mut Arc<Keyring>) -> Result
     if Arc::ptr_eq(held, &loaded) {
         return Ok(());
     }
-    match publish(&context.log, &context.plan.settings.group, &wish(context, &loaded)) {
-        Ok(_) => *held = loaded,
+    let known = publish(&context.log, &context.plan.settings.group, &wish(context, &loaded))
+        .and_then(|known| check_pinned(context, &known.table, &loaded));
+    match known {
+        Ok(()) => *held = loaded,
         Err(Error::Keys(detail)) => {
             context.tell(&Happening::KeysetRefused { detail: &detail });
             context.keyring.compare_and_swap(&loaded, held.clone());
@@ -129,7 +153,7 @@ fn refresh_facts<L: Log>(context: &Context<L>) -> Result<(), Error> {
 /// Reads the topic from its beginning: one that was re-created and has grown as long as the old one gives away nothing by its
 /// end. A broker that does not answer is asked later.
 pub(super) fn look_anew<L: Log>(context: &Context<L>, known: &ControlTable<L>) -> Result<(), Error> {
-    let reader = match context.log.reader(&known.topic) {
+    let reader = match context.log.reader(&known.topic, None) {
         Ok(reader) => reader,
         Err(fault) => {
             tracing::warn!(%fault, "the control topic cannot be read anew");

@@ -1,7 +1,8 @@
 //! What a record becomes: its outputs, or one dead letter that opens again.
 
 use super::*;
-use crate::privacy::keyset::{Entry, Keyring};
+use crate::privacy::keyset::{Entry, Keyring, Keyset};
+use crate::privacy::seal::Sealer;
 use crate::record::{Header, Partition, Record};
 use crate::stream::fixture::{document, keyset, plan, snapshot};
 
@@ -11,7 +12,8 @@ fn input(record: Record) -> Fetched {
 
 fn pipeline(keyring: Keyring) -> Pipeline {
     let snapshot = Snapshot { keyring: Arc::new(keyring), ..snapshot(9) };
-    Pipeline::new(Arc::new(snapshot), "g", plan().routes)
+    let facts = Facts { limits: BTreeMap::new(), sources: vec![Ok(2)] };
+    Pipeline::new(Arc::new(snapshot), "g", plan().routes, Arc::new(facts))
 }
 
 fn with_default() -> Pipeline {
@@ -30,7 +32,8 @@ fn only(
     limits: &BTreeMap<Arc<str>, usize>,
 ) -> (Outgoing, Option<Reason>) {
     let (mut outputs, mut tally) = (Vec::new(), BatchTally::default());
-    pipeline.process(0, &input(record.clone()), treatment, limits, &mut outputs, &mut tally).unwrap();
+    pipeline.measure_by(Arc::new(Facts { limits: limits.clone(), sources: vec![Ok(2)] }));
+    pipeline.process(0, &input(record.clone()), treatment, None, &mut outputs, &mut tally).unwrap();
     assert_eq!((outputs.len(), tally.records()), (1, 1));
     let reason = tally.sources[&0].rejected.keys().next().copied();
     (outputs.remove(0), reason)

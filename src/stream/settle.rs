@@ -1,0 +1,205 @@
+//! What touches a profile's state, a live record or the walk: it is settled first, then changed, in one transaction.
+//!
+//! Settling answers every version since which a mark is newly effective and which the profile was not settled for: one synthetic
+//! `profile.updated` each, if the document *before* the live record holds the attribute. Always holds: a state's settled version
+//! rises only together with the events that it stands for; events come ahead of the live record's own outputs; nothing is put into
+//! the overlay before all outputs are known to fit. Deliberately not here: how an event looks ([`crate::privacy::synthetic`]), and
+//! when the walk goes on ([`super::walk`]).
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::changelog::{ChangelogError, Codec};
+use super::log::{Fault, Fetched, Outgoing};
+use super::pipeline::Pipeline;
+use super::store::{Entry, Overlay, StateKey, Store};
+use crate::privacy::error::Reason;
+use crate::privacy::protect::{Outputs, Rejection};
+use crate::privacy::synthetic::Concerned;
+use crate::profile::{Profile, State};
+use crate::record::{Partition, Record};
+
+/// A task's profiles, as one transaction has them in hand.
+pub(super) struct Hand<'a> {
+    pub(super) store: &'a Store,
+    pub(super) overlay: &'a mut Overlay,
+}
+
+/// What becomes of a profile once the record that touched it is staged.
+pub(super) type Change = (StateKey, Option<Entry>);
+
+/// Why a record does not touch its profile.
+pub(super) enum Untouched {
+    /// It is rejected.
+    Rejected(Rejection),
+    /// The process or its transaction stops.
+    Fault(Fault),
+}
+
+impl From<ChangelogError> for Untouched {
+    fn from(error: ChangelogError) -> Self {
+        match error {
+            ChangelogError::Keyset | ChangelogError::KeyGone => Untouched::Rejected(Reason::KeysetMissing.into()),
+            other => Untouched::Fault(Fault::Fatal(other.to_string())),
+        }
+    }
+}
+
+impl From<Reason> for Untouched {
+    fn from(reason: Reason) -> Self {
+        Untouched::Rejected(reason.into())
+    }
+}
+
+impl Pipeline {
+    /// Appends what a profile's live record brings beside its own outputs: synthetic events before them, at `first`, and the
+    /// changelog's record behind; gives how many events. The record was protected, and is of `source`.
+    pub(super) fn touch(
+        &mut self,
+        source: usize,
+        input: &Fetched,
+        hand: &Hand,
+        first: usize,
+        outputs: &mut Vec<Outgoing>,
+    ) -> Result<(Change, u64), Untouched> {
+        let record_key = input.record.key.as_deref().ok_or(Reason::ProfileWithoutKey)?;
+        let version = self.snapshot().version();
+        let key = self.codec(source)?.key(record_key)?;
+        let held = match hand.store.get(hand.overlay, &key) {
+            Some(entry) => Some(self.codec(source)?.open(&key, &entry.sealed)?),
+            None => None,
+        };
+        let mut events = Vec::new();
+        let count = match &held {
+            Some(held) => self.settle(source, held, &mut events)?,
+            None => None,
+        };
+        outputs.splice(first..first, events);
+        let state = match (&input.record.value, self.made.identity.take()) {
+            (Some(value), Some(identity)) => {
+                let policy = self.snapshot().policy.clone();
+                let settings = policy.settings();
+                let held_profile = held.as_ref().map(|held| &held.profile);
+                let fold = settings.sources[source].state;
+                let profile = Profile::fold(held_profile, fold, &identity, value, &settings.limits)?;
+                // a patch may spell a word of the layout in a second way
+                if self.protector.identity(source, &profile.document).map_err(Untouched::Rejected)?.as_ref()
+                    != Some(&identity)
+                {
+                    return Err(Reason::ProfileKeyMismatch.into());
+                }
+                let settled = held.as_ref().map_or(version, |held| held.settled.max(version));
+                Some(State { offset: input.offset, settled, profile })
+            }
+            _ => None,
+        };
+        let change = self.change(source, &input.partition, key, state, held.is_some(), outputs)?;
+        Ok((change, count.unwrap_or(0)))
+    }
+
+    /// The workspace of the profile that `record` deletes, where there is one.
+    pub(super) fn workspace_of(
+        &mut self,
+        source: usize,
+        record: &Record,
+        hand: &Hand,
+    ) -> Result<Option<String>, Untouched> {
+        let record_key = record.key.as_deref().ok_or(Reason::ProfileWithoutKey)?;
+        let key = self.codec(source)?.key(record_key)?;
+        let Some(entry) = hand.store.get(hand.overlay, &key) else { return Ok(None) };
+        Ok(Some(self.codec(source)?.open(&key, &entry.sealed)?.profile.workspace))
+    }
+
+    /// Appends the changelog's record of `state`; none where nothing was there and nothing is.
+    pub(super) fn change(
+        &mut self,
+        source: usize,
+        partition: &Partition,
+        key: StateKey,
+        state: Option<State>,
+        was_there: bool,
+        outputs: &mut Vec<Outgoing>,
+    ) -> Result<Change, Untouched> {
+        let entry = match &state {
+            Some(state) => {
+                let sealed = self.codec(source)?.seal(&key, state)?;
+                Some(Entry { sealed, settled: Some(state.settled) })
+            }
+            None => None,
+        };
+        if entry.is_some() || was_there {
+            let value = entry.as_ref().map(|entry| entry.sealed.to_vec());
+            outputs.push(self.changelog_record(source, partition, key.to_vec(), value));
+        }
+        Ok((key, entry))
+    }
+
+    /// A record of the source's changelog.
+    pub(super) fn changelog_record(
+        &self,
+        source: usize,
+        partition: &Partition,
+        key: Vec<u8>,
+        value: Option<Vec<u8>>,
+    ) -> Outgoing {
+        let topic = self.routes[source].changelog.clone().unwrap_or_else(|| Arc::from(""));
+        let record = Record { key: Some(key), value, headers: Vec::new(), timestamp: None };
+        Outgoing { topic, partition: Some(partition.number), record }
+    }
+
+    /// Appends the synthetic events of `held`, one for each version that it is not settled for and since which a value of it is newly
+    /// protected; gives how many, or `None` where nothing of it is.
+    pub(super) fn settle(
+        &mut self,
+        source: usize,
+        held: &State,
+        events: &mut Vec<Outgoing>,
+    ) -> Result<Option<u64>, Untouched> {
+        let policy = self.snapshot().policy.clone();
+        if held.settled > policy.version() {
+            let text = format!("a profile was settled under policy {}, which is not here yet", held.settled);
+            return Err(Untouched::Fault(Fault::Abort(text)));
+        }
+        let mut made = Outputs::default();
+        let mut count = None;
+        for since in policy.sinces(&held.profile.workspace, held.settled) {
+            let document = &held.profile.document;
+            let concerned = self.protector.synthesize(source, document, since, now_ms(), &mut made);
+            match concerned.map_err(Untouched::Rejected)? {
+                Concerned::Nothing => {}
+                Concerned::Hidden => count = count.or(Some(0)),
+                Concerned::Shown => {
+                    count = Some(count.unwrap_or(0) + 1);
+                    let Some(events_source) = self.routes[source].events else { continue };
+                    let partition = self.partition_of(events_source, &made.protected);
+                    self.send(events_source, partition, &mut made, events).map_err(Untouched::Fault)?;
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    /// The partition of a synthetic event: that of its key, as Java's default partitioner has it (murmur2).
+    fn partition_of(&self, source: usize, record: &Record) -> i32 {
+        let hash = murmur2::murmur2(record.key.as_deref().unwrap_or_default(), murmur2::KAFKA_SEED);
+        (hash & 0x7fff_ffff) as i32 % self.partitions(source)
+    }
+
+    /// The codec of the source's changelog.
+    pub(super) fn codec(&mut self, source: usize) -> Result<&mut Codec, ChangelogError> {
+        if !self.codecs.contains_key(&source) {
+            let route = &self.routes[source];
+            let changelog = route.changelog.as_deref().unwrap_or_default();
+            let pinned = self.snapshot().policy.pinned(changelog).ok_or(ChangelogError::NoDefault)?;
+            let codec = Codec::new(&self.group, &route.source, &self.snapshot().keyring, pinned);
+            self.codecs.insert(source, codec);
+        }
+        self.codecs.get_mut(&source).ok_or(ChangelogError::NoDefault)
+    }
+}
+
+/// Milliseconds since the epoch: the time at which a synthetic record is made.
+pub(super) fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,277 @@
+//! The walk: every profile of a task is looked at once when marks became newly effective, a few per transaction.
+//!
+//! One walk serves all marks of a jump of the policy. It needs no cursor: a profile's own settled version says whether it was
+//! answered, so a task that moves, or is restored, half-way goes on; a walk that ended is written down in the changelog, so that
+//! a restart need not look at everyone again. A profile that holds a newly marked attribute gets its events, and its whole document
+//! is written anew to the protected topic and the views, so that compaction removes the clear one. Always holds: the walk takes
+//! its share of a transaction behind the live records, and the share falls when committing gets slow. Deliberately not here: what
+//! settling is ([`super::settle`]).
+
+use std::time::Duration;
+
+use super::changelog::{ChangelogError, SETTLED_THROUGH};
+use super::log::{Fault, Fetched, Log, Outgoing};
+use super::pipeline::{Pipeline, Treatment};
+use super::settle::{Change, Hand, Untouched, now_ms};
+use super::store::{StateKey, Store};
+use super::transaction::BatchTally;
+use super::worker::Worker;
+use crate::privacy::dead_letter::Extent;
+use crate::privacy::error::Reason;
+use crate::privacy::policy::Policy;
+use crate::privacy::protect::Rejection;
+use crate::privacy::synthetic::synthetic_header;
+use crate::profile::State;
+use crate::record::{Partition, Record};
+
+/// A task's walk.
+#[derive(Debug)]
+pub(super) struct Walk {
+    /// The policy version up to which everyone is settled when it ends.
+    pub target: u64,
+    /// Who was not settled when it began.
+    pending: Vec<StateKey>,
+    /// How many of them are done, as committed.
+    pub done: usize,
+}
+
+impl Walk {
+    /// The walk that `store` needs under `policy`; `None` where no mark is newly effective since it was last settled.
+    pub(super) fn plan(store: &Store, policy: &Policy) -> Option<Walk> {
+        let concerned = store.through < policy.version() && policy.concerns_after(store.through);
+        concerned.then(|| Walk { target: policy.version(), pending: store.unsettled(policy.version()), done: 0 })
+    }
+
+    /// Who comes next, `done` of them being dealt with.
+    pub(super) fn next(&self, done: usize) -> Option<&StateKey> {
+        self.pending.get(done)
+    }
+
+    /// How many are left, as committed.
+    pub(super) fn remaining(&self) -> usize {
+        self.pending.len() - self.done
+    }
+}
+
+/// How many profiles a transaction's walk takes.
+#[derive(Debug)]
+pub(super) struct Pace {
+    share: usize,
+    most: usize,
+    /// How often the broker refused a transaction of walks since one was committed.
+    refusals: usize,
+    /// The broker refuses what the next profile's walk writes: it goes to the dead letters instead.
+    pub reject: bool,
+}
+
+/// The share of a transaction's records that the walk takes at least.
+const LEAST: usize = 100;
+
+impl Pace {
+    /// A pace for transactions of at most `records`.
+    pub(super) fn new(records: usize) -> Self {
+        Self { share: (records / 10).max(1), most: records.max(1), refusals: 0, reject: false }
+    }
+
+    /// How many profiles the next transaction takes.
+    pub(super) fn share(&self) -> usize {
+        self.share
+    }
+
+    /// Takes in how long a commit took against what a transaction may take: slower means fewer, down to a hundredth.
+    pub(super) fn learn(&mut self, commit: Duration, target: Duration) {
+        let slow = commit > target;
+        let share = if slow { self.share / 2 } else { self.share + self.share / 4 + 1 };
+        self.share = share.clamp((self.most / LEAST).max(1), self.most);
+        (self.refusals, self.reject) = (0, false);
+    }
+
+    /// Takes in that the broker refused a transaction of walks alone: then one profile of one task is tried at a time, and refused
+    /// once more it goes to the dead letters.
+    pub(super) fn refused(&mut self) {
+        self.reject = self.refusals > 0 && !self.reject;
+        self.refusals += 1;
+        self.share = 1;
+    }
+
+    /// Which of `walks` walks goes on alone, if the others must wait.
+    pub(super) fn alone(&self, walks: usize) -> Option<usize> {
+        (self.refusals > 0).then(|| (self.refusals - 1) / 2 % walks.max(1))
+    }
+}
+
+/// What the walk makes of one profile.
+pub(super) enum Walked {
+    /// No version concerns it: nothing is written.
+    Nothing,
+    /// It is settled by these.
+    Settled {
+        /// Its events, its document anew, its changelog record.
+        outputs: Vec<Outgoing>,
+        /// How many of them are events.
+        events: u64,
+        /// Its new state.
+        change: Change,
+        /// Its state before.
+        state: State,
+    },
+    /// Its document cannot be protected as the policy is now.
+    Rejected(Rejection, State),
+}
+
+impl<L: Log> Worker<L> {
+    /// Plans the walks that the policy in force asks for, and says whether one may go on: none does while a refused batch is taken
+    /// apart.
+    pub(super) fn plan_walks(&mut self) {
+        let Some(snapshot) = self.context.current.snapshot() else { return };
+        for task in self.tasks.values_mut().filter(|task| task.is_open()) {
+            let Some(store) = &mut task.store else { continue };
+            if store.through >= snapshot.version()
+                || task.walk.as_ref().is_some_and(|walk| walk.target >= snapshot.version())
+            {
+                continue;
+            }
+            task.walk = Walk::plan(store, &snapshot.policy);
+            if task.walk.is_none() {
+                store.through = snapshot.version();
+            }
+        }
+    }
+
+    /// Whether a walk goes on in the next transaction: none does while a refused batch is taken apart.
+    pub(super) fn is_walking(&self) -> bool {
+        self.careful.is_empty() && !self.stale && self.tasks.values().any(|task| task.is_open() && task.walk.is_some())
+    }
+}
+
+impl Pipeline {
+    /// Appends to the overlay what the walk makes of the profile under `key`, and gives what is to be written.
+    pub(super) fn walk_one(
+        &mut self,
+        source: usize,
+        partition: &Partition,
+        key: &StateKey,
+        hand: &mut Hand,
+        treatment: Treatment,
+        tally: &mut BatchTally,
+    ) -> Result<Vec<Outgoing>, Fault> {
+        let (rejection, state) = match self.walk(source, partition, key, hand)? {
+            Walked::Nothing => {
+                hand.overlay.look_at(key.clone(), self.snapshot().version());
+                return Ok(Vec::new());
+            }
+            Walked::Rejected(rejection, state) => (rejection, state),
+            Walked::Settled { state, .. } if treatment != Treatment::Protect => (Reason::BrokerRefused.into(), state),
+            Walked::Settled { state, outputs, .. } if !self.fit(&outputs) => (Reason::OutputTooLarge.into(), state),
+            Walked::Settled { outputs, events, change: (key, entry), .. } => {
+                hand.overlay.set(key, entry);
+                let counts = tally.sources.entry(source).or_default();
+                counts.synthetic += events;
+                counts.rewritten += 1;
+                return Ok(outputs);
+            }
+        };
+        let (outputs, (key, entry)) = self.abandon(source, partition, key, &state, &rejection)?;
+        hand.overlay.set(key, entry);
+        tally.sources.entry(source).or_default().abandoned += 1;
+        Ok(outputs)
+    }
+
+    /// What the walk makes of the profile under `key`.
+    pub(super) fn walk(
+        &mut self,
+        source: usize,
+        partition: &Partition,
+        key: &StateKey,
+        hand: &Hand,
+    ) -> Result<Walked, Fault> {
+        let version = self.snapshot().version();
+        let Some(entry) = hand.store.get(hand.overlay, key) else { return Ok(Walked::Nothing) };
+        if entry.settled.is_some_and(|settled| settled >= version) {
+            return Ok(Walked::Nothing);
+        }
+        let state = match self.codec(source).and_then(|codec| codec.open(key, &entry.sealed)) {
+            Ok(state) => state,
+            // whoever destroyed the key wished that nobody reads it: there is nothing to settle
+            Err(ChangelogError::Keyset | ChangelogError::KeyGone) => return Ok(Walked::Nothing),
+            Err(error) => return Err(Fault::Fatal(format!("a profile of {partition}: {error}"))),
+        };
+        match self.rewrite(source, partition, key, &state) {
+            Ok(None) => Ok(Walked::Nothing),
+            Ok(Some((outputs, events, change))) => Ok(Walked::Settled { outputs, events, change, state }),
+            Err(Untouched::Rejected(rejection)) => Ok(Walked::Rejected(rejection, state)),
+            Err(Untouched::Fault(fault)) => Err(fault),
+        }
+    }
+
+    /// The events of `state`, its document anew, and its changelog record.
+    fn rewrite(
+        &mut self,
+        source: usize,
+        partition: &Partition,
+        key: &StateKey,
+        state: &State,
+    ) -> Result<Option<(Vec<Outgoing>, u64, Change)>, Untouched> {
+        let record_key = self.codec(source)?.record_key(key)?;
+        let mut outputs = Vec::new();
+        let Some(events) = self.settle(source, state, &mut outputs)? else { return Ok(None) };
+        let first = outputs.len();
+        self.protect(source, &as_read(partition, record_key, state), None, &mut outputs)?;
+        outputs[first..]
+            .iter_mut()
+            .for_each(|output| output.record.headers.push(synthetic_header(self.snapshot().version())));
+        let settled = self.settled(state);
+        let change = self.change(source, partition, key.clone(), Some(settled), true, &mut outputs)?;
+        Ok(Some((outputs, events, change)))
+    }
+
+    /// A profile that cannot be settled: its document goes to the dead letters, and it counts as settled.
+    pub(super) fn abandon(
+        &mut self,
+        source: usize,
+        partition: &Partition,
+        key: &StateKey,
+        state: &State,
+        rejection: &Rejection,
+    ) -> Result<(Vec<Outgoing>, Change), Fault> {
+        let codec = self.codec(source).and_then(|codec| codec.record_key(key));
+        let record_key = codec.map_err(|error| Fault::Fatal(format!("a profile of {partition}: {error}")))?;
+        let input = as_read(partition, record_key, state);
+        let mut outputs = vec![self.fitting_letter(source, &input, rejection, Extent::Whole)];
+        let settled = self.settled(state);
+        let change = self.change(source, partition, key.clone(), Some(settled), true, &mut outputs);
+        match change {
+            Ok(change) => Ok((outputs, change)),
+            Err(Untouched::Fault(fault)) => Err(fault),
+            Err(Untouched::Rejected(_)) => Err(Fault::Fatal(format!("a profile of {partition} cannot be sealed"))),
+        }
+    }
+
+    /// `state`, settled up to the policy in force.
+    fn settled(&self, state: &State) -> State {
+        let settled = state.settled.max(self.snapshot().version());
+        State { offset: state.offset, settled, profile: state.profile.clone() }
+    }
+
+    /// The changelog's record that all of a partition is settled up to `version`.
+    pub(super) fn settled_through(
+        &mut self,
+        source: usize,
+        partition: &Partition,
+        version: u64,
+    ) -> Result<Outgoing, Fault> {
+        let sealed = self.codec(source).and_then(|codec| codec.seal_through(version));
+        let value = sealed.map_err(|error| Fault::Fatal(error.to_string()))?;
+        Ok(self.changelog_record(source, partition, SETTLED_THROUGH.to_vec(), Some(value)))
+    }
+}
+
+/// The document of `state` as a record that was read where its last one stood, at the present time.
+fn as_read(partition: &Partition, record_key: Vec<u8>, state: &State) -> Fetched {
+    let value = Some(state.profile.document.clone());
+    let record = Record { key: Some(record_key), value, headers: Vec::new(), timestamp: Some(now_ms()) };
+    Fetched { partition: partition.clone(), offset: state.offset, record }
+}
+
+#[cfg(test)]
+mod tests;
