@@ -52,7 +52,7 @@ const BROKEN_ONE_IN: u32 = 50;
 /// What the marks are made on while it runs; never canaries, for they pass in clear before.
 const MARKED_LIVE: [&str; 4] = ["note", "city", "colour", "size"];
 
-fn number(name: &str, otherwise: u64) -> u64 {
+pub fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().expect(name))
 }
 

@@ -18,6 +18,7 @@ mod workshop;
 mod adapter;
 mod admin;
 mod backfill;
+mod backfill_kills;
 mod between_steps;
 mod broker;
 mod broker_works;
