@@ -135,7 +135,11 @@ fn a_zombie_that_comes_back_commits_nothing() {
         feed(&site, &mut fed);
         let zombie = doomed::start(&site, instances[0], step, End::StandsStill, NAME);
         zombie.stopped();
-        assert!(uncommitted(&site) > before, "{step:?}: it stands in no transaction");
+        let after = uncommitted(&site);
+        assert!(
+            after > before,
+            "{step:?}: it stands in no transaction, {after} records are uncommitted, {before} were"
+        );
         // beyond the session's timeout another has its partitions, beyond the transaction's the broker has aborted it
         let heir = site.start(instances[1]).ready();
         site.catch_up();

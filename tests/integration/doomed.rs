@@ -35,6 +35,9 @@ pub const ENDED: &str = "the doomed process ends";
 /// The transaction that is not survived; the first ones are.
 const TRANSACTION: u32 = 3;
 
+/// More than a signal to oneself needs.
+const TAKES_EFFECT: Duration = Duration::from_millis(500);
+
 /// After which step of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -132,6 +135,8 @@ impl DoomedProducer {
         let Some(doom) = self.doom.as_ref().filter(|doom| doom.step == step && self.records > 0) else { return };
         if doom.transactions.fetch_add(1, Ordering::SeqCst) + 1 == TRANSACTION {
             kill_process(getpid(), doom.signal).expect("it is this process");
+            // the signal may be another thread's to take: this one goes on until it has
+            std::thread::sleep(TAKES_EFFECT);
         }
     }
 }
