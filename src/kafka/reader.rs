@@ -52,10 +52,13 @@ impl Reader {
         let (mut list, mut partitions) = (TopicPartitionList::new(), Vec::new());
         for number in partition.map_or(0..count, |number| number..number + 1) {
             list.add_partition_offset(topic, number, Offset::Beginning)
-                .map_err(|error| Fault::Fatal(format!("reading {topic}: {error}")))?;
+                .map_err(|error| Fault::Fatal(format!("reading {topic}: {}", fault::said(&error))))?;
             partitions.push(Reading { partition: Partition::new(topic, number), next: 0, low: None });
         }
-        client.client().assign(&list).map_err(|error| Fault::Fatal(format!("reading {topic}: {error}")))?;
+        client
+            .client()
+            .assign(&list)
+            .map_err(|error| Fault::Fatal(format!("reading {topic}: {}", fault::said(&error))))?;
         Ok(Self { client, inspector, partitions })
     }
 

@@ -16,50 +16,16 @@ use std::time::{Duration, Instant};
 
 use super::error::Error;
 use super::happening::Happening;
-use super::log::{Committed, Consumer, Fault, Log, Outgoing, Producer};
+use super::log::{Consumer, Fault, Log, Producer};
 use super::pipeline::Treatment;
-use super::settle::Hand;
+use super::stage::{End, Staged, producer};
 use super::store::Overlay;
-use super::topics::wire_bytes;
 use super::transaction::{BatchTally, Metadata, PATIENCE, retry};
-use super::worker::Worker;
+use super::worker::{Membership, Worker};
 use crate::record::Partition;
 
 /// The longest wait between an abort and the next try.
 const ABORT_WAIT_MAX: Duration = Duration::from_secs(1);
-
-/// Processing may take this part of what the broker lets a transaction take: one that took longer would be fenced, repeated, and
-/// fenced again.
-const TIMEOUT_SHARE: u32 = 4;
-
-/// What a transaction was about to commit.
-struct Staged {
-    /// How many records of the batch it took.
-    taken: usize,
-    /// Where each task that it wrote for goes on.
-    ends: BTreeMap<Partition, End>,
-    /// What is committed with each offset.
-    metadata: String,
-    /// The policy it was made under.
-    policy: u64,
-    /// What it did.
-    tally: BatchTally,
-    /// How long sending the offsets and committing took.
-    commit: Duration,
-    /// What becomes of the profiles of each task it touched.
-    overlays: BTreeMap<Partition, Overlay>,
-    /// How many profiles of each walk are dealt with when it is committed.
-    walked: BTreeMap<Partition, usize>,
-}
-
-/// Where a task goes on after a transaction.
-#[derive(Clone, Copy)]
-struct End {
-    /// The next offset.
-    offset: i64,
-    /// The timestamp of the last record.
-    timestamp: Option<i64>,
-}
 
 /// How a transaction ended.
 enum Outcome {
@@ -74,35 +40,15 @@ enum Outcome {
     Superseded,
 }
 
-/// The producer in the slot; it is empty only after a failed renewal, which ends the worker.
-fn producer<P>(slot: &mut Option<P>) -> Result<&mut P, Fault> {
-    slot.as_mut().ok_or_else(|| Fault::Fatal("the producer is gone".to_owned()))
-}
-
-/// Produces `outputs` and counts their bytes.
-fn send<P: Producer>(producer: &mut P, outputs: &mut Vec<Outgoing>, tally: &mut BatchTally) -> Result<(), Fault> {
-    for output in outputs.drain(..) {
-        tally.output_bytes += wire_bytes(&output.record);
-        producer.produce(output)?;
-    }
-    Ok(())
-}
-
-impl Staged {
-    fn committed(&self, end: End) -> Committed {
-        Committed { offset: end.offset, metadata: self.metadata.clone() }
-    }
-}
-
-type Membership<L> = <L as Log>::Membership;
-
 impl<L: Log> Worker<L> {
-    /// Commits the start offset of each open task that never committed; `false` where that has to be tried again.
+    /// Commits the offset of each open task that never committed, or not under the policy in force; `false` where that has to be tried
+    /// again.
     pub(super) fn commit_starts(&mut self, member: &Membership<L>) -> Result<bool, Error> {
+        let version = self.pipeline.as_ref().map_or(0, |pipeline| pipeline.snapshot().version());
         let starts: Vec<(Partition, i64)> = self
             .tasks
             .iter()
-            .filter(|(_, task)| task.is_open() && task.committed.is_none())
+            .filter(|(_, task)| task.must_commit(version))
             .map(|(partition, task)| (partition.clone(), task.position))
             .collect();
         let outcome = self.transact(member, 0, Treatment::Protect, &starts)?;
@@ -162,6 +108,7 @@ impl<L: Log> Worker<L> {
             commit: Duration::ZERO,
             overlays: BTreeMap::new(),
             walked: BTreeMap::new(),
+            told: Vec::new(),
         };
         retry(PATIENCE, || producer(&mut self.producer)?.begin())?;
         let done = self.stage(member, most, treatment, &mut staged);
@@ -169,109 +116,6 @@ impl<L: Log> Worker<L> {
             Ok(()) => Ok(Outcome::Committed(staged)),
             Err(Fault::Unknown(detail)) => self.resolve(staged, &detail),
             Err(fault) => self.abort(fault, staged),
-        }
-    }
-
-    /// From the first record to the commit.
-    fn stage(
-        &mut self,
-        member: &Membership<L>,
-        most: usize,
-        treatment: Treatment,
-        staged: &mut Staged,
-    ) -> Result<(), Fault> {
-        let Some(pipeline) = &mut self.pipeline else { return Err(Fault::Abort("no snapshot is pinned".to_owned())) };
-        pipeline.measure_by(self.context.facts.load_full());
-        let (began, longest) = (Instant::now(), self.context.log.transaction_timeout() / TIMEOUT_SHARE);
-        let mut outputs: Vec<Outgoing> = Vec::new();
-        for fetched in self.batch.iter().take(most) {
-            // what is left of the batch comes with the next transaction
-            let full = staged.tally.output_bytes >= self.context.plan.limits.output_bytes;
-            if full || (staged.taken > 0 && began.elapsed() >= longest) {
-                break;
-            }
-            let Some(task) = self.tasks.get(&fetched.partition) else {
-                return Err(Fault::Abort(format!("{} went, its records must leave the batch", fetched.partition)));
-            };
-            let mut hand = task.store.as_ref().map(|store| {
-                let overlay = staged.overlays.entry(fetched.partition.clone()).or_default();
-                Hand { store, overlay }
-            });
-            pipeline.process(task.source, fetched, treatment, hand.as_mut(), &mut outputs, &mut staged.tally)?;
-            staged.taken += 1;
-            let end = End { offset: fetched.offset + 1, timestamp: fetched.record.timestamp };
-            match staged.ends.get_mut(&fetched.partition) {
-                Some(held) => *held = end,
-                None => drop(staged.ends.insert(fetched.partition.clone(), end)),
-            }
-            send(producer(&mut self.producer)?, &mut outputs, &mut staged.tally)?;
-        }
-        if most > 0 && self.is_walking() {
-            self.stage_walks(staged, began + longest)?;
-        }
-        self.end(member, staged)
-    }
-
-    /// Stages what the walks bring: a share of the transaction for each task that has one, and a task's unchanged position where it
-    /// read nothing; not much beyond `until`.
-    fn stage_walks(&mut self, staged: &mut Staged, until: Instant) -> Result<(), Fault> {
-        let Some(pipeline) = &mut self.pipeline else { return Ok(()) };
-        let most_bytes = self.context.plan.limits.output_bytes;
-        let treatment = if self.pace.reject { Treatment::Reject } else { Treatment::Protect };
-        let walking = self.tasks.iter().filter(|(_, task)| task.is_open() && task.walk.is_some());
-        let alone = self.pace.alone(walking.clone().count());
-        for (index, (partition, task)) in walking.enumerate() {
-            let (Some(walk), Some(store)) = (&task.walk, &task.store) else { continue };
-            if alone.is_some_and(|alone| alone != index) {
-                continue;
-            }
-            let overlay = staged.overlays.entry(partition.clone()).or_default();
-            let mut outputs = Vec::new();
-            let mut done = walk.done;
-            let share = walk.done + self.pace.share();
-            while let Some(key) = walk.next(done) {
-                let full = done >= share || staged.tally.output_bytes >= most_bytes;
-                if full || (done > walk.done && Instant::now() >= until) {
-                    break;
-                }
-                let hand = &mut Hand { store, overlay };
-                let tally = &mut staged.tally;
-                outputs.extend(pipeline.walk_one(task.source, partition, key, hand, treatment, tally)?);
-                send(producer(&mut self.producer)?, &mut outputs, &mut staged.tally)?;
-                done += 1;
-            }
-            if walk.next(done).is_none() {
-                overlay.through = Some(walk.target);
-                outputs.push(pipeline.settled_through(task.source, partition, walk.target)?);
-                send(producer(&mut self.producer)?, &mut outputs, &mut staged.tally)?;
-            }
-            staged.walked.insert(partition.clone(), done);
-            staged.ends.entry(partition.clone()).or_insert(End { offset: task.position, timestamp: None });
-        }
-        Ok(())
-    }
-
-    /// From the last record to the commit.
-    fn end(&mut self, member: &Membership<L>, staged: &mut Staged) -> Result<(), Fault> {
-        let producer = producer(&mut self.producer)?;
-        retry(PATIENCE, || producer.drain())?;
-        let began = Instant::now();
-        let offsets: Vec<(Partition, i64, String)> = staged
-            .ends
-            .iter()
-            .map(|(partition, end)| (partition.clone(), end.offset, staged.metadata.clone()))
-            .collect();
-        if offsets.is_empty() {
-            // an empty list would commit unfenced
-            return Err(Fault::Abort("nothing to commit".to_owned()));
-        }
-        retry(PATIENCE, || producer.send_offsets(&offsets, member))?;
-        let done = retry(PATIENCE, || producer.commit());
-        staged.commit = began.elapsed();
-        match done {
-            // a commit that was only ever told to be tried again may have happened
-            Err(Fault::Retry(detail)) => Err(Fault::Unknown(detail)),
-            done => done,
         }
     }
 
@@ -353,6 +197,11 @@ impl<L: Log> Worker<L> {
             if let Some(task) = self.tasks.get_mut(partition) {
                 task.timestamp = end.timestamp.or(task.timestamp);
                 task.advance(staged.committed(*end), staged.policy);
+            }
+        }
+        for partition in &staged.told {
+            if let Some(task) = self.tasks.get_mut(partition) {
+                task.status_told = Some(Instant::now());
             }
         }
         self.pace.learn(staged.commit, self.context.plan.limits.time);

@@ -11,6 +11,7 @@ use super::current::Current;
 use super::error::Error;
 use super::happening::{Happening, Observer};
 use super::log::{Log, Producer};
+use super::status::status_topic;
 use super::store::Parked;
 use super::topics::{Facts, Route};
 use super::transaction::{PATIENCE, TransactionLimits, retry};
@@ -97,6 +98,8 @@ pub struct Context<L: Log> {
     pub keyring: ArcSwap<Keyring>,
     /// What the topics are.
     pub facts: ArcSwap<Facts>,
+    /// The status topic.
+    pub status: Arc<str>,
     /// The profiles of tasks that no worker has in hand.
     pub parked: Parked,
     /// Who counts.
@@ -116,6 +119,7 @@ impl<L: Log> Context<L> {
             current: Current::new(plan.max_staleness),
             keyring: ArcSwap::new(keyring),
             facts: ArcSwap::from_pointee(facts),
+            status: status_topic(&plan.settings.group).into(),
             parked: Parked::default(),
             observer,
             stop: Stop::default(),

@@ -18,6 +18,8 @@ mod restore;
 #[cfg(test)]
 mod scripted;
 mod settle;
+mod stage;
+pub mod status;
 pub mod store;
 pub mod supervisor;
 pub mod task;

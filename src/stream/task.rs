@@ -58,6 +58,8 @@ pub(super) struct Task {
     pub store: Option<Store>,
     /// The walk over them that is under way.
     pub walk: Option<Walk>,
+    /// When its status was told last.
+    pub status_told: Option<Instant>,
 }
 
 impl Task {
@@ -104,12 +106,19 @@ impl Task {
             caught_up: None,
             store: None,
             walk: None,
+            status_told: None,
         })
     }
 
     /// Whether its records are processed, as far as the task goes.
     pub fn is_open(&self) -> bool {
         self.state == TaskState::Open
+    }
+
+    /// Whether a transaction must be committed for it although nothing was read: nothing is committed yet, or under an older policy
+    /// than `version`, and the group must see that this one is in force.
+    pub fn must_commit(&self, version: u64) -> bool {
+        self.is_open() && (self.committed.is_none() || self.floor < version)
     }
 
     /// Takes in that a transaction was committed for this task.

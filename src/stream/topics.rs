@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::changelog::changelog_topic;
 use super::error::Error;
 use super::log::{Fault, Log, TopicFacts};
+use super::status::status_topic;
 use super::transaction::{PATIENCE, retry};
 use crate::privacy::settings::{Settings, SourceKind};
 use crate::record::Record;
@@ -110,6 +111,11 @@ pub fn ensure_control<L: Log>(log: &L, group: &str, create: bool) -> Result<(), 
     let topic = control_topic(group);
     let facts = ensure(log, &topic, create, 1, &[("cleanup.policy", "compact")])?;
     check_control(&topic, &facts)
+}
+
+/// Makes sure of the status topic.
+pub fn ensure_status<L: Log>(log: &L, group: &str, create: bool) -> Result<(), Error> {
+    ensure(log, &status_topic(group), create, 1, &[("cleanup.policy", "compact")]).map(drop)
 }
 
 /// Checks what is known of the control topic.

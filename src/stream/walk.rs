@@ -7,12 +7,13 @@
 //! its share of a transaction behind the live records, and the share falls when committing gets slow. Deliberately not here: what
 //! settling is ([`super::settle`]).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::changelog::{ChangelogError, SETTLED_THROUGH};
 use super::log::{Fault, Fetched, Log, Outgoing};
 use super::pipeline::{Pipeline, Treatment};
 use super::settle::{Change, Hand, Untouched, now_ms};
+use super::status::Progress;
 use super::store::{StateKey, Store};
 use super::transaction::BatchTally;
 use super::worker::Worker;
@@ -33,18 +34,32 @@ pub(super) struct Walk {
     pending: Vec<StateKey>,
     /// How many of them are done, as committed.
     pub done: usize,
+    /// When it began.
+    began: Instant,
 }
 
 impl Walk {
     /// The walk that `store` needs under `policy`; `None` where no mark is newly effective since it was last settled.
     pub(super) fn plan(store: &Store, policy: &Policy) -> Option<Walk> {
         let concerned = store.through < policy.version() && policy.concerns_after(store.through);
-        concerned.then(|| Walk { target: policy.version(), pending: store.unsettled(policy.version()), done: 0 })
+        concerned.then(|| Walk {
+            target: policy.version(),
+            pending: store.unsettled(policy.version()),
+            done: 0,
+            began: Instant::now(),
+        })
     }
 
     /// Who comes next, `done` of them being dealt with.
     pub(super) fn next(&self, done: usize) -> Option<&StateKey> {
         self.pending.get(done)
+    }
+
+    /// How far it has come when `done` are dealt with.
+    pub(super) fn progress(&self, done: usize) -> Progress {
+        let total = self.pending.len();
+        let took = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Progress { target: self.target, total, remaining: total - done.min(total), took }
     }
 
     /// How many are left, as committed.

@@ -24,6 +24,9 @@ use crate::record::Partition;
 /// How long a poll waits for a first record, unless the batch time is shorter.
 const IDLE_WAIT: Duration = Duration::from_millis(100);
 
+/// Proof that a worker is a member of its group.
+pub(super) type Membership<L> = <L as Log>::Membership;
+
 /// One worker. Made and used on one thread.
 pub struct Worker<L: Log> {
     pub(super) context: Arc<Context<L>>,
@@ -101,7 +104,8 @@ impl<L: Log> Worker<L> {
         self.fit_batches()?;
         self.gather()?;
         self.tell_lag();
-        let starting = self.tasks.values().any(|task| task.is_open() && task.committed.is_none());
+        let version = self.context.current.snapshot().map_or(0, |snapshot| snapshot.version());
+        let starting = self.tasks.values().any(|task| task.must_commit(version));
         if self.batch.is_empty() && !starting && !self.is_walking() {
             return Ok(0);
         }

@@ -105,7 +105,8 @@ fn every_profile_is_told_of_once_whatever_is_killed() {
         let victim = random.random_range(0..INSTANCES.len());
         running[victim].take().expect("it runs").kill();
         let told = dump::committed(&site.broker.bootstrap, "protected.events");
-        let told = told.iter().filter(|event| event.record.headers.iter().any(|header| header.name == "sivcar-synthetic"));
+        let told =
+            told.iter().filter(|event| event.record.headers.iter().any(|header| header.name == "sivcar-synthetic"));
         during += u64::from(told.count() < holders.len());
         running[victim] = Some(site.start(INSTANCES[victim]));
     }
@@ -114,7 +115,11 @@ fn every_profile_is_told_of_once_whatever_is_killed() {
     let running: Vec<Sidecar> = running.into_iter().flatten().map(Sidecar::ready).collect();
     eventually("everybody is looked at", || {
         let remaining: f64 = running.iter().map(|each| each.metric("sivcar_backfill_remaining_profiles", "")).sum();
-        let settled: usize = site.said().iter().map(|(_, said)| String::from_utf8_lossy(said).matches("every profile is settled").count()).sum();
+        let settled: usize = site
+            .said()
+            .iter()
+            .map(|(_, said)| String::from_utf8_lossy(said).matches("every profile is settled").count())
+            .sum();
         (remaining == 0.0 && settled >= PARTITIONS as usize).then_some(())
     });
     running.into_iter().for_each(Sidecar::drain);

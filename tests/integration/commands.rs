@@ -66,6 +66,7 @@ fn a_day_of_an_operator() {
     site.create("raw", 2);
     site.configure("i");
     let found = "g.control: not there; a start will create it with 1 partition\n\
+                 g.status: not there; a start will create it with 1 partition\n\
                  raw: there, with 2 partitions\n\
                  protected: not there; a start will create it with 2 partitions\n\
                  debug: not there; a start will create it with 2 partitions\n\
@@ -131,6 +132,7 @@ fn a_day_of_an_operator() {
     set_mode(&site.path("keyset.json"), 0o600);
 
     let found = "g.control: there, with 1 partition, compact\n\
+                 g.status: there, with 1 partition\n\
                  raw: there, with 2 partitions\n\
                  protected: there, with 2 partitions\n\
                  debug: there, with 2 partitions\n\

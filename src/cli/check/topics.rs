@@ -8,6 +8,7 @@ use std::fmt::Display;
 use crate::cli::exit::Failure;
 use crate::stream::error::Error;
 use crate::stream::log::Log;
+use crate::stream::status::status_topic;
 use crate::stream::topics::{self, Facts, Route};
 
 /// What was found.
@@ -29,6 +30,11 @@ pub fn find<L: Log>(log: &L, group: &str, routes: &[Route], create: bool) -> Res
         found.absent(&control, 1, create);
     } else if found.holds(topics::ensure_control(log, group, false))?.is_some() {
         found.tell(&format!("{control}: there, with 1 partition, compact"));
+    }
+    let status = status_topic(group);
+    match log.topic(&status)? {
+        None => found.absent(&status, 1, create),
+        Some(facts) => found.tell(&format!("{status}: there, with {}", partitions(facts.partitions))),
     }
     let mut seen = BTreeSet::new();
     for route in routes {
@@ -140,6 +146,7 @@ topics = { raw = "debug" }
     #[test]
     fn a_line_tells_of_each_topic() {
         let text = "g.control: not there; a start will create it with 1 partition\n\
+                    g.status: not there; a start will create it with 1 partition\n\
                     raw: there, with 2 partitions\n\
                     protected: there, with 2 partitions\n\
                     debug: not there; a start will create it with 2 partitions\n\
@@ -154,12 +161,13 @@ topics = { raw = "debug" }
     #[test]
     fn all_that_is_wrong_is_told_at_once() {
         let text = "WRONG: control topic g.control has 2 partitions; it must have 1, for its offsets order all changes\n\
+                    WRONG: g.status does not exist; create it with 1 partition or set create = true under [topics]\n\
                     raw: there, with 2 partitions\n\
                     WRONG: protected has 1 partition, its source raw has 2; they must be equal, for a record keeps its partition\n\
                     WRONG: debug does not exist; create it with 2 partitions or set create = true under [topics]\n\
                     dead: there, with 1 partition\n\
                     WRONG: source more does not exist; create it, for sivcar never creates raw topics\n";
         let log = log(&[("g.control", 2), ("raw", 2), ("protected", 1), ("dead", 1)]);
-        assert_eq!(found(&log, false), (text.to_owned(), 4));
+        assert_eq!(found(&log, false), (text.to_owned(), 5));
     }
 }

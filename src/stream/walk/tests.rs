@@ -68,6 +68,7 @@ impl World {
         let memory = MemoryLog::new("g").with_patience(Duration::ZERO);
         memory.create_topic("raw", 3, &[]).unwrap();
         memory.create_topic("users", 1, &[]).unwrap();
+        crate::stream::topics::ensure_status(&memory, "g", true).unwrap();
         let settings = with_profiles();
         let plan = Plan { routes: Route::all(&settings), settings: Arc::new(settings), limits, ..plan() };
         let pinned = [(changelog_topic("g", "users"), 1)].into();

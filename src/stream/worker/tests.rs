@@ -50,6 +50,7 @@ impl World {
     fn with(limits: TransactionLimits, protected: &[(&str, &str)]) -> Self {
         let memory = MemoryLog::new("g").with_patience(Duration::ZERO);
         memory.create_topic("raw", 2, &[]).unwrap();
+        crate::stream::topics::ensure_status(&memory, "g", true).unwrap();
         memory.create_topic("protected", 2, protected).unwrap();
         let log = Scripted::new(memory);
         let plan = Plan { limits, ..plan() };

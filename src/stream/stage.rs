@@ -1,0 +1,214 @@
+//! What goes into one transaction, from its first record to the commit.
+//!
+//! Live records first, then the walks' share, then what the tasks have reached; drained, with the offsets, and committed. Always holds:
+//! a task whose profiles are walked commits its offset too; a transaction ends long before the broker would end it. Deliberately not
+//! here: what becomes of a fault (`commit`).
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::log::{Committed, Fault, Log, Outgoing, Producer};
+use super::pipeline::Treatment;
+use super::settle::{Hand, now_ms};
+use super::status::{Profiles, Status};
+use super::store::Overlay;
+use super::topics::wire_bytes;
+use super::transaction::{BatchTally, PATIENCE, retry};
+use super::worker::{Membership, Worker};
+use crate::record::Partition;
+
+/// How often a walk's progress is told in the status topic.
+const STATUS_EVERY: Duration = Duration::from_millis(500);
+
+/// Processing may take this part of what the broker lets a transaction take: one that took longer would be fenced, repeated, and
+/// fenced again.
+const TIMEOUT_SHARE: u32 = 4;
+
+/// What a transaction was about to commit.
+pub(super) struct Staged {
+    /// How many records of the batch it took.
+    pub(super) taken: usize,
+    /// Where each task that it wrote for goes on.
+    pub(super) ends: BTreeMap<Partition, End>,
+    /// What is committed with each offset.
+    pub(super) metadata: String,
+    /// The policy it was made under.
+    pub(super) policy: u64,
+    /// What it did.
+    pub(super) tally: BatchTally,
+    /// How long sending the offsets and committing took.
+    pub(super) commit: Duration,
+    /// What becomes of the profiles of each task it touched.
+    pub(super) overlays: BTreeMap<Partition, Overlay>,
+    /// How many profiles of each walk are dealt with when it is committed.
+    pub(super) walked: BTreeMap<Partition, usize>,
+    /// The tasks whose status it tells.
+    pub(super) told: Vec<Partition>,
+}
+
+/// Where a task goes on after a transaction.
+#[derive(Clone, Copy)]
+pub(super) struct End {
+    /// The next offset.
+    pub(super) offset: i64,
+    /// The timestamp of the last record.
+    pub(super) timestamp: Option<i64>,
+}
+
+impl Staged {
+    pub(super) fn committed(&self, end: End) -> Committed {
+        Committed { offset: end.offset, metadata: self.metadata.clone() }
+    }
+}
+
+/// The producer in the slot; it is empty only after a failed renewal, which ends the worker.
+pub(super) fn producer<P>(slot: &mut Option<P>) -> Result<&mut P, Fault> {
+    slot.as_mut().ok_or_else(|| Fault::Fatal("the producer is gone".to_owned()))
+}
+
+/// Produces `outputs` and counts their bytes.
+fn send<P: Producer>(producer: &mut P, outputs: &mut Vec<Outgoing>, tally: &mut BatchTally) -> Result<(), Fault> {
+    for output in outputs.drain(..) {
+        tally.output_bytes += wire_bytes(&output.record);
+        producer.produce(output)?;
+    }
+    Ok(())
+}
+
+impl<L: Log> Worker<L> {
+    /// From the first record to the commit.
+    pub(super) fn stage(
+        &mut self,
+        member: &Membership<L>,
+        most: usize,
+        treatment: Treatment,
+        staged: &mut Staged,
+    ) -> Result<(), Fault> {
+        let Some(pipeline) = &mut self.pipeline else { return Err(Fault::Abort("no snapshot is pinned".to_owned())) };
+        pipeline.measure_by(self.context.facts.load_full());
+        let (began, longest) = (Instant::now(), self.context.log.transaction_timeout() / TIMEOUT_SHARE);
+        let mut outputs: Vec<Outgoing> = Vec::new();
+        for fetched in self.batch.iter().take(most) {
+            // what is left of the batch comes with the next transaction
+            let full = staged.tally.output_bytes >= self.context.plan.limits.output_bytes;
+            if full || (staged.taken > 0 && began.elapsed() >= longest) {
+                break;
+            }
+            let Some(task) = self.tasks.get(&fetched.partition) else {
+                return Err(Fault::Abort(format!("{} went, its records must leave the batch", fetched.partition)));
+            };
+            let mut hand = task.store.as_ref().map(|store| {
+                let overlay = staged.overlays.entry(fetched.partition.clone()).or_default();
+                Hand { store, overlay }
+            });
+            pipeline.process(task.source, fetched, treatment, hand.as_mut(), &mut outputs, &mut staged.tally)?;
+            staged.taken += 1;
+            let end = End { offset: fetched.offset + 1, timestamp: fetched.record.timestamp };
+            match staged.ends.get_mut(&fetched.partition) {
+                Some(held) => *held = end,
+                None => drop(staged.ends.insert(fetched.partition.clone(), end)),
+            }
+            send(producer(&mut self.producer)?, &mut outputs, &mut staged.tally)?;
+        }
+        if most > 0 && self.is_walking() {
+            self.stage_walks(staged, began + longest)?;
+        }
+        self.stage_statuses(staged)?;
+        self.end(member, staged)
+    }
+
+    /// Stages what a task has reached with this transaction, where that is worth telling: another policy, a walk that goes on or
+    /// ended.
+    fn stage_statuses(&mut self, staged: &mut Staged) -> Result<(), Fault> {
+        let mut outputs = Vec::new();
+        for partition in staged.ends.keys() {
+            let Some(task) = self.tasks.get(partition) else { continue };
+            let ended = staged.overlays.get(partition).and_then(|overlay| overlay.through);
+            let due = task.status_told.is_none_or(|told| told.elapsed() >= STATUS_EVERY);
+            let news = task.floor < staged.policy || task.status_told.is_none() || ended.is_some();
+            let goes_on = due && task.walk.is_some();
+            if !(news || goes_on) {
+                continue;
+            }
+            let done = staged.walked.get(partition).copied();
+            let profiles = task.store.as_ref().map(|store| Profiles {
+                count: store.profiles(),
+                settled: ended.unwrap_or(store.through),
+                walk: task
+                    .walk
+                    .as_ref()
+                    .filter(|_| ended.is_none())
+                    .map(|walk| walk.progress(done.unwrap_or(walk.done))),
+            });
+            let status =
+                Status { instance: self.context.plan.instance.clone(), at: now_ms(), policy: staged.policy, profiles };
+            let topic = self.context.status.clone();
+            outputs.push(Outgoing { topic, partition: Some(0), record: status.record(partition) });
+            staged.told.push(partition.clone());
+        }
+        send(producer(&mut self.producer)?, &mut outputs, &mut staged.tally)
+    }
+
+    /// Stages what the walks bring: a share of the transaction for each task that has one, and a task's unchanged position where it
+    /// read nothing; not much beyond `until`.
+    fn stage_walks(&mut self, staged: &mut Staged, until: Instant) -> Result<(), Fault> {
+        let Some(pipeline) = &mut self.pipeline else { return Ok(()) };
+        let most_bytes = self.context.plan.limits.output_bytes;
+        let treatment = if self.pace.reject { Treatment::Reject } else { Treatment::Protect };
+        let walking = self.tasks.iter().filter(|(_, task)| task.is_open() && task.walk.is_some());
+        let alone = self.pace.alone(walking.clone().count());
+        for (index, (partition, task)) in walking.enumerate() {
+            let (Some(walk), Some(store)) = (&task.walk, &task.store) else { continue };
+            if alone.is_some_and(|alone| alone != index) {
+                continue;
+            }
+            let overlay = staged.overlays.entry(partition.clone()).or_default();
+            let mut outputs = Vec::new();
+            let mut done = walk.done;
+            let share = walk.done + self.pace.share();
+            while let Some(key) = walk.next(done) {
+                let full = done >= share || staged.tally.output_bytes >= most_bytes;
+                if full || (done > walk.done && Instant::now() >= until) {
+                    break;
+                }
+                let hand = &mut Hand { store, overlay };
+                let tally = &mut staged.tally;
+                outputs.extend(pipeline.walk_one(task.source, partition, key, hand, treatment, tally)?);
+                send(producer(&mut self.producer)?, &mut outputs, &mut staged.tally)?;
+                done += 1;
+            }
+            if walk.next(done).is_none() {
+                overlay.through = Some(walk.target);
+                outputs.push(pipeline.settled_through(task.source, partition, walk.target)?);
+                send(producer(&mut self.producer)?, &mut outputs, &mut staged.tally)?;
+            }
+            staged.walked.insert(partition.clone(), done);
+            staged.ends.entry(partition.clone()).or_insert(End { offset: task.position, timestamp: None });
+        }
+        Ok(())
+    }
+
+    /// From the last record to the commit.
+    fn end(&mut self, member: &Membership<L>, staged: &mut Staged) -> Result<(), Fault> {
+        let producer = producer(&mut self.producer)?;
+        retry(PATIENCE, || producer.drain())?;
+        let began = Instant::now();
+        let offsets: Vec<(Partition, i64, String)> = staged
+            .ends
+            .iter()
+            .map(|(partition, end)| (partition.clone(), end.offset, staged.metadata.clone()))
+            .collect();
+        if offsets.is_empty() {
+            // an empty list would commit unfenced
+            return Err(Fault::Abort("nothing to commit".to_owned()));
+        }
+        retry(PATIENCE, || producer.send_offsets(&offsets, member))?;
+        let done = retry(PATIENCE, || producer.commit());
+        staged.commit = began.elapsed();
+        match done {
+            // a commit that was only ever told to be tried again may have happened
+            Err(Fault::Retry(detail)) => Err(Fault::Unknown(detail)),
+            done => done,
+        }
+    }
+}
