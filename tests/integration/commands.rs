@@ -8,7 +8,7 @@ use sivcar::record::Record;
 use sivcar::stream::log::Fetched;
 
 use crate::dump;
-use crate::sidecar::eventually;
+use crate::sidecar::{Sidecar, eventually};
 use crate::site::Site;
 
 const SECTIONS: &str = r#"
@@ -58,6 +58,14 @@ fn checked(site: &Site, found: &str) {
     let (code, output, errors) = site.run("check --config i.toml --connect");
     assert_eq!((code, errors.as_str()), (0, found));
     assert!(output.parse::<toml::Table>().is_ok(), "{output}");
+}
+
+/// Others may read the keyset for a moment.
+fn refuse_a_reload(site: &Site, sidecar: &Sidecar) {
+    set_mode(&site.path("keyset.json"), 0o644);
+    sidecar.signal(Signal::HUP);
+    sidecar.logs("keyset not reloaded, the one before stays in use");
+    set_mode(&site.path("keyset.json"), 0o600);
 }
 
 #[test]
@@ -126,10 +134,7 @@ fn a_day_of_an_operator() {
     site.run("keys add keyset.json");
     sidecar.signal(Signal::HUP);
     assert_eq!(sidecar.logs("keysets looked at again")["changed"], true);
-    set_mode(&site.path("keyset.json"), 0o644);
-    sidecar.signal(Signal::HUP);
-    sidecar.logs("keyset not reloaded, the one before stays in use");
-    set_mode(&site.path("keyset.json"), 0o600);
+    refuse_a_reload(&site, &sidecar);
 
     let found = "g.control: there, with 1 partition, compact\n\
                  g.status: there, with 1 partition\n\
