@@ -7,6 +7,7 @@ mod unnamed;
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -15,7 +16,8 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 use super::exit::{Failure, Outcome};
-use super::{cluster, offline};
+use super::status::Wait;
+use super::{cluster, offline, status};
 use crate::config::Config;
 use crate::privacy::control::{ControlKey, ControlRecord, ControlValue, Table};
 use crate::privacy::mark::{self, EVERYWHERE, Mark, MarkKey, On, Protect};
@@ -52,6 +54,13 @@ pub struct MarkArgs {
     /// Who makes the mark
     #[arg(long, value_name = "WHO")]
     by: Option<String>,
+    /// Returns only when the mark is in force on every task of the group (applied), or every profile that holds it is told of, too
+    /// (backfilled)
+    #[arg(long, value_name = "WORD", value_enum)]
+    wait: Option<Wait>,
+    /// How long to wait, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, requires = "wait")]
+    timeout: u64,
 }
 
 /// Withdraws marks: later records pass in clear. A mark that stands in the configuration file must be removed there first.
@@ -153,7 +162,11 @@ pub fn mark(args: &MarkArgs, output: &mut dyn Write, errors: &mut dyn Write) -> 
         }
     }
     let same = wishes.len() - written;
-    tell(output, &format!("{written} marked, {same} held already; policy version {version}\n"))
+    tell(output, &format!("{written} marked, {same} held already; policy version {version}\n"))?;
+    if let Some(what) = args.wait {
+        status::wait(&log, &config, version, what, Duration::from_secs(args.timeout))?;
+    }
+    Ok(Outcome::Done)
 }
 
 /// Runs `unmark`.
@@ -208,7 +221,7 @@ fn withdraw<L: Log>(log: &L, group: &str, keys: &[MarkKey]) -> Result<u64, Failu
 }
 
 /// The control topic, read to its end.
-fn read<L: Log>(log: &L, group: &str) -> Result<ControlTable<L>, Failure> {
+pub(super) fn read<L: Log>(log: &L, group: &str) -> Result<ControlTable<L>, Failure> {
     let topic = control_topic(group);
     if log.topic(&topic)?.is_none() {
         return Err(Failure::usage(format!(

@@ -18,6 +18,7 @@ mod protect;
 mod reveal;
 mod run;
 mod signals;
+mod status;
 mod token;
 
 use std::ffi::OsString;
@@ -61,6 +62,7 @@ enum Command {
     Mark(marks::MarkArgs),
     Unmark(marks::UnmarkArgs),
     Marks(marks::MarksArgs),
+    Status(status::Args),
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
 }
@@ -112,6 +114,7 @@ fn dispatch(command: &Command, streams: Streams) -> Result<Outcome, Failure> {
         Command::Mark(args) => marks::mark(args, &mut *output, errors),
         Command::Unmark(args) => marks::unmark(args, &mut *output),
         Command::Marks(args) => marks::marks(args, &mut *output),
+        Command::Status(args) => status::run(args, &mut *output),
         Command::DeadLetters(command) => dead_letters::run(command, &mut *output, errors),
     }?;
     output.flush().map_err(|error| Failure::writing(&error))?;

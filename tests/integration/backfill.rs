@@ -9,7 +9,7 @@ use sivcar::record::Record;
 use sivcar::stream::log::Log as _;
 
 use crate::dump;
-use crate::sidecar::{Sidecar, eventually};
+use crate::sidecar::eventually;
 use crate::site::Site;
 use crate::workshop::{self, ask};
 
@@ -67,20 +67,11 @@ fn record(id: &str, document: &str) -> (i32, Record) {
     (number as i32, Record { key: Some(id.into()), value: Some(document.into()), ..Record::default() })
 }
 
-/// Marks, and gives the policy version.
-fn mark(site: &Site, arguments: &str) -> u64 {
-    let (code, output, errors) = site.run(&format!("mark --config a.toml --workspace acme {arguments}"));
+/// Marks, and waits until every profile that holds it is told of.
+fn mark(site: &Site, arguments: &str) {
+    let (code, output, errors) =
+        site.run(&format!("mark --config a.toml --workspace acme --wait backfilled {arguments}"));
     assert_eq!((code, errors.as_str()), (0, ""), "{output}");
-    output.trim().rsplit_once(' ').expect("a version").1.parse().expect("a number")
-}
-
-/// Waits until nobody is left to be looked at under the policy of `version`.
-fn settled(sidecar: &Sidecar, version: u64) {
-    for number in 0..PARTITIONS {
-        let partition = format!("raw.users[{number}]");
-        let is = |line: &Value| line["partition"] == partition.as_str() && line["version"].as_u64() >= Some(version);
-        sidecar.logged("every profile is settled", is);
-    }
 }
 
 /// The synthetic events by since: for each profile the attributes as sealed.
@@ -124,7 +115,7 @@ fn marking_tells_exactly_the_holders_and_compaction_leaves_nothing_in_clear() {
     assert_eq!(clear.len(), 5_250);
     assert!(events(&site).is_empty());
 
-    settled(&sidecar, mark(&site, "--on attribute --name email"));
+    mark(&site, "--on attribute --name email");
     let told = events(&site);
     let (since, told) = told.first_key_value().expect("one version");
     assert!(told.keys().eq(profiles.keys()), "{} events", told.len());
@@ -142,7 +133,12 @@ fn marking_tells_exactly_the_holders_and_compaction_leaves_nothing_in_clear() {
     site.catch_up();
     mark(&site, "--on attribute --name addresses.zipcode");
     mark(&site, "--on parameter --name code");
-    settled(&sidecar, mark(&site, "--on attribute --name nickname"));
+    mark(&site, "--on attribute --name nickname");
+    let (code, status, errors) = site.run("status --config a.toml");
+    assert_eq!((code, errors.as_str()), (0, ""));
+    assert!(status.contains("in force on 6 of 6 tasks; 4 marks"), "{status}");
+    let all: Vec<&str> = status.lines().last().expect("a total").split_whitespace().collect();
+    assert_eq!(all, ["all", "5250"], "{status}");
     let told = events(&site);
     assert_eq!(told.len(), 2, "nobody has a nickname, and events are not retroactive");
     let (last, told) = told.last_key_value().expect("two versions");
