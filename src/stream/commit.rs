@@ -12,7 +12,7 @@
 //! committed commits its start before anything is written for it; a fenced producer ends the process and is never made anew.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::error::Error;
 use super::happening::Happening;
@@ -199,9 +199,9 @@ impl<L: Log> Worker<L> {
                 task.advance(staged.committed(*end), staged.policy);
             }
         }
-        for partition in &staged.told {
+        for (partition, told) in &staged.told {
             if let Some(task) = self.tasks.get_mut(partition) {
-                task.status_told = Some(Instant::now());
+                task.reached = Some(*told);
             }
         }
         self.pace.learn(staged.commit, self.context.plan.limits.time);

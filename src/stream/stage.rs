@@ -12,6 +12,7 @@ use super::pipeline::Treatment;
 use super::settle::{Hand, now_ms};
 use super::status::{Profiles, Status};
 use super::store::Overlay;
+use super::task::Told;
 use super::topics::wire_bytes;
 use super::transaction::{BatchTally, PATIENCE, retry};
 use super::worker::{Membership, Worker};
@@ -43,7 +44,7 @@ pub(super) struct Staged {
     /// How many profiles of each walk are dealt with when it is committed.
     pub(super) walked: BTreeMap<Partition, usize>,
     /// The tasks whose status it tells.
-    pub(super) told: Vec<Partition>,
+    pub(super) told: Vec<(Partition, Told)>,
 }
 
 /// Where a task goes on after a transaction.
@@ -124,16 +125,16 @@ impl<L: Log> Worker<L> {
         for partition in staged.ends.keys() {
             let Some(task) = self.tasks.get(partition) else { continue };
             let ended = staged.overlays.get(partition).and_then(|overlay| overlay.through);
-            let due = task.status_told.is_none_or(|told| told.elapsed() >= STATUS_EVERY);
-            let news = task.floor < staged.policy || task.status_told.is_none() || ended.is_some();
-            let goes_on = due && task.walk.is_some();
+            let told = Told { at: Instant::now(), policy: staged.policy, settled: ended.unwrap_or(task.settled()) };
+            let news = task.reached.is_none_or(|last| last.policy < told.policy || last.settled < told.settled);
+            let goes_on = task.walk.is_some() && task.reached.is_none_or(|last| last.at.elapsed() >= STATUS_EVERY);
             if !(news || goes_on) {
                 continue;
             }
             let done = staged.walked.get(partition).copied();
             let profiles = task.store.as_ref().map(|store| Profiles {
                 count: store.profiles(),
-                settled: ended.unwrap_or(store.through),
+                settled: told.settled,
                 walk: task
                     .walk
                     .as_ref()
@@ -144,7 +145,7 @@ impl<L: Log> Worker<L> {
                 Status { instance: self.context.plan.instance.clone(), at: now_ms(), policy: staged.policy, profiles };
             let topic = self.context.status.clone();
             outputs.push(Outgoing { topic, partition: Some(0), record: status.record(partition) });
-            staged.told.push(partition.clone());
+            staged.told.push((partition.clone(), told));
         }
         send(producer(&mut self.producer)?, &mut outputs, &mut staged.tally)
     }

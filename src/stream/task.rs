@@ -58,8 +58,19 @@ pub(super) struct Task {
     pub store: Option<Store>,
     /// The walk over them that is under way.
     pub walk: Option<Walk>,
-    /// When its status was told last.
-    pub status_told: Option<Instant>,
+    /// What was told of it last in the status topic.
+    pub reached: Option<Told>,
+}
+
+/// What was told of a task.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told {
+    /// When.
+    pub at: Instant,
+    /// The policy in force.
+    pub policy: u64,
+    /// Up to which version everyone is settled; 0 for events.
+    pub settled: u64,
 }
 
 impl Task {
@@ -106,7 +117,7 @@ impl Task {
             caught_up: None,
             store: None,
             walk: None,
-            status_told: None,
+            reached: None,
         })
     }
 
@@ -116,9 +127,15 @@ impl Task {
     }
 
     /// Whether a transaction must be committed for it although nothing was read: nothing is committed yet, or under an older policy
-    /// than `version`, and the group must see that this one is in force.
+    /// than `version`, or everyone is settled for it and nobody was told; the group must see that it is in force.
     pub fn must_commit(&self, version: u64) -> bool {
-        self.is_open() && (self.committed.is_none() || self.floor < version)
+        let untold = self.reached.is_some_and(|told| told.settled < self.settled()) && self.walk.is_none();
+        self.is_open() && (self.committed.is_none() || self.floor < version || untold)
+    }
+
+    /// Up to which policy version all its profiles are settled; 0 for events.
+    pub fn settled(&self) -> u64 {
+        self.store.as_ref().map_or(0, |store| store.through)
     }
 
     /// Takes in that a transaction was committed for this task.

@@ -70,7 +70,7 @@ fn record(id: &str, document: &str) -> (i32, Record) {
 /// Marks, and waits until every profile that holds it is told of.
 fn mark(site: &Site, arguments: &str) {
     let (code, output, errors) =
-        site.run(&format!("mark --config a.toml --workspace acme --wait backfilled {arguments}"));
+        site.run(&format!("mark --config a.toml --workspace acme --wait backfilled --timeout 60 {arguments}"));
     assert_eq!((code, errors.as_str()), (0, ""), "{output}");
 }
 

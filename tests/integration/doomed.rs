@@ -190,7 +190,8 @@ impl sivcar::stream::log::Producer for DoomedProducer {
     }
 
     fn produce(&mut self, outgoing: Outgoing) -> Result<(), Fault> {
-        self.records += 1;
+        // what a task has reached is told in the transaction of its start, too
+        self.records += u32::from(!outgoing.topic.ends_with(".status"));
         self.producer.produce(outgoing)
     }
 

@@ -42,9 +42,12 @@ impl Calls {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Those of a producer whose transactional id is not the control topic's, and of consumers.
+    /// Those of a producer whose transactional id is not the control topic's, and of consumers; but for what a task has reached, which
+    /// is told beside the outputs.
     pub fn of_workers(&self) -> Vec<Returned> {
-        self.all().into_iter().filter(|returned| !returned.by.ends_with(".control")).collect()
+        let told = |call: &Call| matches!(call, Call::Produce(topic) if topic.ends_with(".status"));
+        let of_workers = |returned: &Returned| !returned.by.ends_with(".control") && !told(&returned.call);
+        self.all().into_iter().filter(of_workers).collect()
     }
 
     fn run<T>(&self, by: &str, call: Call, act: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
