@@ -52,7 +52,9 @@ fn nothing_is_sent_before_the_first_join_nor_after_a_loss() {
     let stage = Stage::on(broker.clone(), "joins", 2);
     commit_as_a_stranger(&stage.bootstrap, "strangers", "joins.raw");
     let all = eventually("the broker logs it", || Some(offset_commits(&broker.log())).filter(|all| !all.is_empty()));
-    assert_eq!(all, [("strangers".to_owned(), -1, String::new())], "the broker takes what nobody vouches for");
+    // a client asks again where the coordinator was not ready
+    let stranger = ("strangers".to_owned(), -1, String::new());
+    assert!(all.iter().all(|one| *one == stranger), "the broker takes what nobody vouches for: {all:?}");
 
     stage.write("raw", 0, [event("a"), event("b")]);
     let config = stage.config("\"session.timeout.ms\" = \"2000\"\n\"heartbeat.interval.ms\" = \"300\"", "");
