@@ -91,7 +91,12 @@ impl Pipeline {
                 let settled = held.as_ref().map_or(version, |held| held.settled.max(version));
                 Some(State { offset: input.offset, settled, profile })
             }
-            _ => None,
+            (None, _) => None,
+            // to go on would forget a profile for a document that is there
+            (Some(_), None) => {
+                let text = "a protected profile tells no id; this is a bug, please report it";
+                return Err(Untouched::Fault(Fault::Fatal(text.to_owned())));
+            }
         };
         let change = self.change(source, &input.partition, key, state, held.is_some(), outputs)?;
         Ok((change, count.unwrap_or(0)))
