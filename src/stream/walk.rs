@@ -135,8 +135,7 @@ pub(super) enum Walked {
 }
 
 impl<L: Log> Worker<L> {
-    /// Plans the walks that the policy in force asks for, and says whether one may go on: none does while a refused batch is taken
-    /// apart.
+    /// Plans the walks that the policy in force asks for; whom it does not concern is settled by that alone.
     pub(super) fn plan_walks(&mut self) {
         let Some(snapshot) = self.context.current.snapshot() else { return };
         for task in self.tasks.values_mut().filter(|task| task.is_open()) {
