@@ -74,6 +74,15 @@ impl Failure {
     }
 }
 
+/// Writes what a command came to.
+///
+/// # Errors
+/// [`Failure::writing`].
+pub fn tell(output: &mut dyn Write, text: &str) -> Result<Outcome, Failure> {
+    output.write_all(text.as_bytes()).map_err(|error| Failure::writing(&error))?;
+    Ok(Outcome::Done)
+}
+
 /// Writes the line, if there is one to write, and gives the exit code.
 pub fn conclude(result: Result<Outcome, Failure>, errors: &mut impl Write) -> u8 {
     match result {

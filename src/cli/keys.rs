@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::exit::{Failure, Outcome};
+use super::exit::{Failure, Outcome, tell};
 use super::offline;
 use crate::keys::{self, KeySource};
 use crate::privacy::keyset::{Entry, Keyset, Status};
@@ -67,14 +67,14 @@ pub fn run(command: &Command, output: &mut dyn Write) -> Result<Outcome, Failure
         Command::Generate(File { file }) => {
             let keyset = keys::generate()?;
             keys::create(file, &keyset)?;
-            tell(output, &format!("wrote {} with key {}\n", file.display(), keyset.primary()))?;
+            tell(output, &format!("wrote {} with key {}\n", file.display(), keyset.primary()))
         }
         Command::Add(File { file }) => {
             let mut keyset = keys::read(&KeySource::File(file.clone()))?;
             let id = keys::add(&mut keyset)?;
             keys::replace(file, &keyset)?;
             let primary = keyset.primary();
-            tell(output, &format!("added key {id} to {}; {primary} stays the primary\n", file.display()))?;
+            tell(output, &format!("added key {id} to {}; {primary} stays the primary\n", file.display()))
         }
         Command::Disable { file, id } => {
             let mut keyset = keys::read(&KeySource::File(file.clone()))?;
@@ -86,16 +86,15 @@ pub fn run(command: &Command, output: &mut dyn Write) -> Result<Outcome, Failure
             }
             keyset.disable(*id).map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?;
             keys::replace(file, &keyset)?;
-            tell(output, &format!("disabled key {id} in {}\n", file.display()))?;
+            tell(output, &format!("disabled key {id} in {}\n", file.display()))
         }
-        Command::Inspect(place) => show(place, output, |_| String::new())?,
-        Command::Check(place) => show(place, output, |check| format!("  {check}"))?,
+        Command::Inspect(place) => show(place, output, |_| String::new()),
+        Command::Check(place) => show(place, output, |check| format!("  {check}")),
     }
-    Ok(Outcome::Done)
 }
 
 /// Shows the keysets of `place`, a line per key, ended by what `more` makes of its check value.
-fn show(place: &Place, output: &mut dyn Write, more: impl Fn(&str) -> String) -> Result<(), Failure> {
+fn show(place: &Place, output: &mut dyn Write, more: impl Fn(&str) -> String) -> Result<Outcome, Failure> {
     if let Some(file) = &place.file {
         let keyset = keys::read(&KeySource::File(file.clone()))?;
         return tell(output, &lines(&keyset, &more));
@@ -113,9 +112,9 @@ fn show(place: &Place, output: &mut dyn Write, more: impl Fn(&str) -> String) ->
         match entry {
             Entry::Present(keyset) => tell(output, &lines(keyset, &more))?,
             Entry::Missing => tell(output, "missing: records of this workspace are rejected\n")?,
-        }
+        };
     }
-    Ok(())
+    Ok(Outcome::Done)
 }
 
 fn lines(keyset: &Keyset, more: &impl Fn(&str) -> String) -> String {
@@ -132,8 +131,4 @@ fn lines(keyset: &Keyset, more: &impl Fn(&str) -> String) -> String {
         text.trim_end().to_owned() + "\n"
     };
     keyset.keys().iter().map(line).collect()
-}
-
-fn tell(output: &mut dyn Write, text: &str) -> Result<(), Failure> {
-    output.write_all(text.as_bytes()).map_err(|error| Failure::writing(&error))
 }

@@ -7,7 +7,6 @@ mod unnamed;
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -15,9 +14,9 @@ use serde_json::{Value, json};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
-use super::exit::{Failure, Outcome};
-use super::status::Wait;
-use super::{cluster, offline, status};
+use super::exit::{Failure, Outcome, tell};
+use super::status::Waiting;
+use super::{cluster, offline};
 use crate::config::Config;
 use crate::privacy::control::{ControlKey, ControlRecord, ControlValue, Table};
 use crate::privacy::mark::{self, EVERYWHERE, Mark, MarkKey, On, Protect};
@@ -54,13 +53,8 @@ pub struct MarkArgs {
     /// Who makes the mark
     #[arg(long, value_name = "WHO")]
     by: Option<String>,
-    /// Returns only when the mark is in force on every task of the group (applied), or every profile that holds it is told of, too
-    /// (backfilled)
-    #[arg(long, value_name = "WORD", value_enum)]
-    wait: Option<Wait>,
-    /// How long to wait, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 600, requires = "wait")]
-    timeout: u64,
+    #[command(flatten)]
+    waiting: Waiting,
 }
 
 /// Withdraws marks: later records pass in clear. A mark that stands in the configuration file must be removed there first.
@@ -163,9 +157,7 @@ pub fn mark(args: &MarkArgs, output: &mut dyn Write, errors: &mut dyn Write) -> 
     }
     let same = wishes.len() - written;
     tell(output, &format!("{written} marked, {same} held already; policy version {version}\n"))?;
-    if let Some(what) = args.wait {
-        status::wait(&log, &config, version, what, Duration::from_secs(args.timeout))?;
-    }
+    args.waiting.wait(&log, &config, version)?;
     Ok(Outcome::Done)
 }
 
@@ -295,12 +287,12 @@ fn from_file(file: &PathBuf) -> Result<Vec<(MarkKey, Mark)>, Failure> {
 }
 
 /// A word of the wire's form, as an argument.
-fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+pub(super) fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_value(Value::String(text.to_owned())).map_err(|error| error.to_string())
 }
 
 /// The time in UTC, as RFC 3339 writes it.
-fn now() -> String {
+pub(super) fn now() -> String {
     let mut text = String::new();
     // a String takes all that is written
     let _ = SystemTime.format_time(&mut Writer::new(&mut text));
@@ -356,11 +348,6 @@ fn as_table(marks: &[(&MarkKey, &Mark)]) -> String {
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
     rows.iter().map(line).collect()
-}
-
-fn tell(output: &mut dyn Write, text: &str) -> Result<Outcome, Failure> {
-    output.write_all(text.as_bytes()).map_err(|error| Failure::writing(&error))?;
-    Ok(Outcome::Done)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod run;
 mod signals;
 mod status;
 mod token;
+mod workspace;
 
 use std::ffi::OsString;
 use std::io;
@@ -62,6 +63,8 @@ enum Command {
     Mark(marks::MarkArgs),
     Unmark(marks::UnmarkArgs),
     Marks(marks::MarksArgs),
+    Stage(workspace::StageArgs),
+    Domain(workspace::DomainArgs),
     Status(status::Args),
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
@@ -114,6 +117,8 @@ fn dispatch(command: &Command, streams: Streams) -> Result<Outcome, Failure> {
         Command::Mark(args) => marks::mark(args, &mut *output, errors),
         Command::Unmark(args) => marks::unmark(args, &mut *output),
         Command::Marks(args) => marks::marks(args, &mut *output),
+        Command::Stage(args) => workspace::stage(args, &mut *output),
+        Command::Domain(args) => workspace::domain(args, &mut *output),
         Command::Status(args) => status::run(args, &mut *output),
         Command::DeadLetters(command) => dead_letters::run(command, &mut *output, errors),
     }?;

@@ -40,13 +40,35 @@ pub struct Args {
     json: bool,
 }
 
-/// What a mark is waited for.
+/// What a change of the policy is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Wait {
     /// It is in force on every task.
     Applied,
-    /// Every profile that holds it is told of, too.
+    /// Every profile that it concerns is settled for it, too.
     Backfilled,
+}
+
+/// Whether a command that changes the policy waits until that came to something.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct Waiting {
+    /// Returns only when the change is in force on every task of the group (applied), or every profile that it concerns is told of,
+    /// too (backfilled)
+    #[arg(long, value_name = "WORD", value_enum)]
+    wait: Option<Wait>,
+    /// How long to wait, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, requires = "wait")]
+    timeout: u64,
+}
+
+impl Waiting {
+    /// Waits for the policy `version`, if wished.
+    ///
+    /// # Errors
+    /// Those of [`wait`].
+    pub fn wait<L: Log>(&self, log: &L, config: &Config, version: u64) -> Result<(), Failure> {
+        self.wait.map_or(Ok(()), |what| wait(log, config, version, what, Duration::from_secs(self.timeout)))
+    }
 }
 
 /// Runs `status`.

@@ -1,0 +1,179 @@
+//! `sivcar stage` and `domain`: what holds for a whole workspace, changed live.
+//!
+//! The configuration file only seeds stages and domains; from then on these commands change them. Always holds: what holds already is
+//! not written anew, for a new record could make marks newly effective.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use super::exit::{Failure, Outcome, tell};
+use super::status::Waiting;
+use super::{cluster, marks, offline};
+use crate::config::Config;
+use crate::privacy::control::{ControlKey, ControlRecord, ControlValue, Domain, PAD_MAX, StageRecord, Table};
+use crate::privacy::mark::EVERYWHERE;
+use crate::privacy::settings::{Stage, is_domain, is_name};
+use crate::stream::control;
+use crate::stream::log::Log;
+use crate::stream::topics::ensure_control;
+
+/// Sets what is enforced in a workspace's protected topics, on the live stream.
+///
+/// Entering `enforced` makes every mark newly effective: each profile that holds a marked attribute is told of.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: sivcar stage --config sivcar.toml --workspace acme enforced --wait backfilled")]
+pub struct StageArgs {
+    #[command(flatten)]
+    whose: Whose,
+    /// off, configured (marks are kept, nothing is enforced) or enforced; views mask in every stage
+    #[arg(value_name = "STAGE", value_parser = marks::word::<Stage>)]
+    stage: Stage,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+/// Sets how a domain's values are sealed, on the live stream: its marks become newly effective.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: sivcar domain --config sivcar.toml --workspace acme --name email --pad 32 --loose")]
+pub struct DomainArgs {
+    #[command(flatten)]
+    whose: Whose,
+    /// The domain
+    #[arg(long, value_name = "NAME")]
+    name: String,
+    /// Plaintexts are filled to a multiple of so many bytes; 0: they are not
+    #[arg(long, value_name = "BYTES", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=i64::from(PAD_MAX)))]
+    pad: u32,
+    /// A second token ignores case and spaces
+    #[arg(long)]
+    loose: bool,
+    /// An array is one token
+    #[arg(long)]
+    whole: bool,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+/// The workspace that a command is about.
+#[derive(Debug, clap::Args)]
+struct Whose {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// The workspace
+    #[arg(long, value_name = "NAME")]
+    workspace: String,
+}
+
+/// Runs `stage`.
+pub fn stage(args: &StageArgs, output: &mut dyn Write) -> Result<Outcome, Failure> {
+    let config = args.whose.config(false)?;
+    let workspace = args.whose.workspace.clone();
+    let value = StageRecord { stage: args.stage, since: None, at: Some(marks::now()) };
+    let record = ControlRecord {
+        key: ControlKey::Stage { workspace: workspace.clone() },
+        value: Some(ControlValue::Stage(value)),
+    };
+    let holds = |table: &Table| table.stages.get(&workspace).map(|held| held.stage).unwrap_or_default() == args.stage;
+    change(&config, &record, holds, &args.waiting, output)
+}
+
+/// Runs `domain`.
+pub fn domain(args: &DomainArgs, output: &mut dyn Write) -> Result<Outcome, Failure> {
+    let config = args.whose.config(true)?;
+    if !is_domain(&args.name) {
+        return Err(Failure::usage(format!("--name {:?}: must be 1–256 bytes without control characters", args.name)));
+    }
+    let named = (args.whose.workspace.clone(), args.name.clone());
+    let wish = Domain { pad: args.pad, loose: args.loose, whole: args.whole, since: None };
+    let key = ControlKey::Domain { workspace: named.0.clone(), name: named.1.clone() };
+    let record = ControlRecord { key, value: Some(ControlValue::Domain(wish.clone())) };
+    let holds = |table: &Table| {
+        let held = table.domains.get(&named).cloned().unwrap_or_default();
+        Domain { since: None, ..held } == wish
+    };
+    change(&config, &record, holds, &args.waiting, output)
+}
+
+/// What is enforced in `workspace`: everything where no record says otherwise.
+fn stage_of(table: &Table, workspace: &str) -> Stage {
+    table.stages.get(workspace).map(|held| held.stage).unwrap_or_default()
+}
+
+/// Writes `record` unless what it says holds already, tells the policy version and waits as wished.
+fn change(
+    config: &Config,
+    record: &ControlRecord,
+    holds: impl Fn(&Table) -> bool,
+    waiting: &Waiting,
+    output: &mut dyn Write,
+) -> Result<Outcome, Failure> {
+    let log = cluster::connect(config)?;
+    ensure_control(&log, &config.settings.group, config.topics.create)?;
+    let (written, version) = write(&log, &config.settings.group, record, holds)?;
+    let what = if written { "changed" } else { "held already" };
+    tell(output, &format!("{what}; policy version {version}\n"))?;
+    waiting.wait(&log, config, version)?;
+    Ok(Outcome::Done)
+}
+
+/// Whether `record` was written, for what it says did not hold, and the policy version then.
+fn write<L: Log>(
+    log: &L,
+    group: &str,
+    record: &ControlRecord,
+    holds: impl Fn(&Table) -> bool,
+) -> Result<(bool, u64), Failure> {
+    let mut written = false;
+    let control = control::amend(log, group, |table| {
+        let missing = !holds(table);
+        written |= missing;
+        Ok(missing.then(|| record.clone()).into_iter().collect())
+    })?;
+    Ok((written, control.table().version))
+}
+
+impl Whose {
+    /// The configuration, in which the workspace must be known where it names any; `*` is one only if `everywhere`.
+    fn config(&self, everywhere: bool) -> Result<Config, Failure> {
+        let config = offline::config(&self.config)?;
+        let (name, known) = (&self.workspace, &config.settings.workspaces);
+        if everywhere && name == EVERYWHERE {
+            return Ok(config);
+        }
+        if !is_name(name) {
+            return Err(Failure::usage(format!("--workspace {name:?}: must be 1–64 letters, digits, '.', '_' or '-'")));
+        }
+        if !known.is_empty() && !known.contains(name) {
+            return Err(Failure::usage(format!("workspace {name}: no such workspace in the configuration")));
+        }
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::MemoryLog;
+
+    fn set(log: &MemoryLog, stage: Stage) -> (bool, u64) {
+        let key = ControlKey::Stage { workspace: "acme".to_owned() };
+        let value = StageRecord { stage, since: None, at: None };
+        let record = ControlRecord { key, value: Some(ControlValue::Stage(value)) };
+        write(log, "g", &record, |table| stage_of(table, "acme") == stage).expect("is written")
+    }
+
+    #[test]
+    fn what_holds_already_is_not_written_anew() {
+        let log = MemoryLog::new("g");
+        ensure_control(&log, "g", true).expect("a control topic can be made");
+        assert_eq!(set(&log, Stage::Enforced), (false, 0), "it holds where nothing says otherwise");
+        let (written, off) = set(&log, Stage::Off);
+        assert!(written && off > 0);
+        assert_eq!(set(&log, Stage::Off), (false, off));
+        let (written, entered) = set(&log, Stage::Enforced);
+        assert!(written && entered > off);
+        let held = marks::read(&log, "g").expect("is read").table().stages["acme"].clone();
+        assert_eq!((held.stage, held.since), (Stage::Enforced, Some(entered)));
+    }
+}
