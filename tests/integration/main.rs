@@ -28,6 +28,7 @@ mod demo;
 mod doomed;
 mod doubled;
 mod dump;
+mod enforced;
 mod first_join;
 mod forbidden;
 mod idle_commit;
