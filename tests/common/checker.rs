@@ -3,7 +3,7 @@
 //! One output per input, protected and for each view, in input order per partition; each equal to
 //! `protect(input, policy of its header)`, where the policy is folded anew from the control topic up to that version; each
 //! rejected record has one dead letter with its coordinates, the right reason, and what opens to the record; versions never fall
-//! in a partition; no canary stands in any topic but raw ones, as `read_uncommitted` clients see them, nor in what a process
+//! in a partition; a changelog holds what the records of its profiles come to; no canary stands in any topic but raw ones, as `read_uncommitted` clients see them, nor in what a process
 //! said. Deliberately not here: how a dump is taken. An error names coordinates and holds no value.
 
 use std::collections::btree_map::Entry;
@@ -18,9 +18,15 @@ use sivcar::privacy::protect::{Outputs, POLICY_HEADER, Protector, SYNTHETIC_HEAD
 use sivcar::privacy::seal::Sealer;
 use sivcar::privacy::settings::{Settings, Source, SourceKind};
 use sivcar::record::{Coordinates, Partition, Record};
+use sivcar::stream::changelog::changelog_topic;
 use sivcar::stream::log::Fetched;
 
 use super::canary::Canaries;
+
+#[path = "states.rs"]
+mod states;
+
+use states::States;
 
 /// The records of each topic; those of one partition in the order of their offsets.
 pub type Topics = BTreeMap<String, Vec<Fetched>>;
@@ -59,6 +65,8 @@ pub struct Report {
     pub told: BTreeMap<u64, BTreeSet<Vec<u8>>>,
     /// Profiles' documents that were written anew.
     pub rewritten: u64,
+    /// Profiles that changelogs hold.
+    pub profiles: u64,
     /// Dead letters by reason.
     pub rejected: BTreeMap<String, u64>,
     /// The policy versions that outputs and dead letters were made under.
@@ -191,7 +199,7 @@ impl<'a> Run<'a> {
                 pending.entry(fetched.partition.number).or_default().entry(topic).or_default().push_back(fetched);
             }
         }
-        let mut versions: BTreeMap<i32, u64> = BTreeMap::new();
+        let (mut versions, mut states) = (BTreeMap::<i32, u64>::new(), States::default());
         for input in self.topic(&source.topic) {
             let at = Coordinates { partition: input.partition.clone(), offset: input.offset };
             if self.checker.unread.get(&at.partition).is_some_and(|unread| *unread <= at.offset) {
@@ -202,7 +210,11 @@ impl<'a> Run<'a> {
                 Some((envelope, letter)) => self.rejected(index, input, &envelope, letter)?,
                 None => {
                     let pending = pending.entry(at.partition.number).or_default();
-                    self.protected(index, input, &at, &outputs, pending)?
+                    let version = self.protected(index, input, &at, &outputs, pending)?;
+                    if source.kind == SourceKind::Profile {
+                        self.fold(index, version, input, &mut states)?;
+                    }
+                    version
                 }
             };
             let before = versions.insert(at.partition.number, version).unwrap_or(0);
@@ -211,10 +223,23 @@ impl<'a> Run<'a> {
             }
             self.report.versions.insert(version);
         }
-        match pending.values().flat_map(|pending| pending.values().flatten()).next() {
-            Some(more) => Err(format!("{}@{}: an output of no input", more.partition, more.offset)),
-            None => Ok(()),
+        if let Some(more) = pending.values().flat_map(|pending| pending.values().flatten()).next() {
+            return Err(format!("{}@{}: an output of no input", more.partition, more.offset));
         }
+        let Settings { group, .. } = &self.checker.settings;
+        let changelog = self.topic(&changelog_topic(group, &source.topic));
+        self.report.profiles += states.len() as u64;
+        states.compare(changelog, (group, &source.topic), &self.checker.keyring)
+    }
+
+    /// Takes in what a profile's record, which was protected under `version`, makes of the profile.
+    fn fold(&mut self, index: usize, version: u64, input: &Fetched, states: &mut States) -> Result<(), String> {
+        let checker = self.checker;
+        let identity = match &input.record.value {
+            Some(value) => self.protector(version)?.identity(index, value).unwrap_or_default(),
+            None => None,
+        };
+        states.take(input, identity.as_ref(), checker.settings.sources[index].state, &checker.settings.limits)
     }
 
     /// Takes in a record without an input: one event for each profile and version, or a profile's document anew.

@@ -10,6 +10,8 @@ mod checker_tests;
 mod judge;
 #[path = "../segment/lexer.rs"]
 mod lexer;
+#[path = "../common/states_tests.rs"]
+mod states_tests;
 #[path = "../interop/values.rs"]
 mod values;
 #[path = "../interop/workshop.rs"]
