@@ -1,4 +1,4 @@
-//! A process that is killed, or stands still, at a chosen step of a transaction: the production worker over the production adapter,
+//! A process that is killed, or stands still, at a chosen step of its loop: the production worker over the production adapter,
 //! between them a log that sends the process a signal.
 //!
 //! The process is this test binary itself, asked for one test alone, which calls [`runs`] first. So nothing of it is in the
@@ -18,7 +18,7 @@ use sivcar::record::Partition;
 use sivcar::stream::context::Plan;
 use sivcar::stream::error::EXIT_BROKER;
 use sivcar::stream::happening::Nobody;
-use sivcar::stream::log::{Fault, Log, Outgoing, TopicFacts};
+use sivcar::stream::log::{self, Bounds, Committed, Fault, Fetched, Log, Outgoing, Rebalance, TopicFacts};
 use sivcar::stream::supervisor;
 use sivcar::stream::topics::Route;
 use sivcar::telemetry::{LogFormat, start_logs};
@@ -32,15 +32,19 @@ const VARIABLE: &str = "SIVCAR_DOOMED";
 /// The message of a child's last line.
 pub const ENDED: &str = "the doomed process ends";
 
-/// The transaction that is not survived; the first ones are.
+/// The transaction that is not survived; the first ones are. The first batch is not.
 const TRANSACTION: u32 = 3;
 
 /// More than a signal to oneself needs.
 const TAKES_EFFECT: Duration = Duration::from_millis(500);
 
-/// After which step of a transaction.
+/// After which step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// Records were read, and more may be.
+    Polled,
+    /// A transaction has begun, and its first record is about to be written.
+    Begun,
     /// All is written and acknowledged.
     Drained,
     /// The offsets belong to the transaction.
@@ -69,7 +73,7 @@ pub fn start(site: &Site, instance: &str, step: Step, end: End, test: &str) -> S
 pub fn runs() -> bool {
     let Ok(text) = std::env::var(VARIABLE) else { return false };
     let words: Vec<&str> = text.split(' ').collect();
-    let step = [Step::Drained, Step::OffsetsSent, Step::Committed];
+    let step = [Step::Polled, Step::Begun, Step::Drained, Step::OffsetsSent, Step::Committed];
     let step = step.into_iter().find(|step| format!("{step:?}") == words[1]).expect("a step");
     let signal = if words[2] == "Killed" { Signal::KILL } else { Signal::STOP };
     let config = Config::load(words[0].as_ref()).expect("a configuration");
@@ -77,7 +81,7 @@ pub fn runs() -> bool {
     start_logs(LogFormat::Json, None).expect("the only log");
     let (settings, plan) = as_run_does(&config);
     let kafka = Kafka::new(settings).expect("clients can be made");
-    let log = Doomed { kafka, doom: Arc::new(Doom { step, signal, transactions: AtomicU32::new(0) }) };
+    let log = Doomed { kafka, doom: Arc::new(Doom { step, signal, times: AtomicU32::new(0) }) };
     let result =
         supervisor::prepare(log, plan, keys.ring(), Arc::new(Nobody)).and_then(|context| supervisor::run(&context));
     let code = result.as_ref().err().map(|error| error.exit_code());
@@ -113,14 +117,28 @@ fn as_run_does(config: &Config) -> (Settings, Plan) {
 struct Doom {
     step: Step,
     signal: Signal,
-    /// Transactions with records in them that came so far.
-    transactions: AtomicU32,
+    /// How often the step was reached.
+    times: AtomicU32,
+}
+
+impl Doom {
+    /// The process does not come past this, or only when it is told to go on.
+    fn at(&self, step: Step) {
+        let last = if step == Step::Polled { 1 } else { TRANSACTION };
+        if self.step == step && self.times.fetch_add(1, Ordering::SeqCst) + 1 == last {
+            kill_process(getpid(), self.signal).expect("it is this process");
+            // the signal may be another thread's to take: this one goes on until it has
+            std::thread::sleep(TAKES_EFFECT);
+        }
+    }
 }
 
 struct Doomed {
     kafka: Kafka,
     doom: Arc<Doom>,
 }
+
+struct DoomedConsumer(Consumer, Arc<Doom>);
 
 struct DoomedProducer {
     producer: Producer,
@@ -130,25 +148,22 @@ struct DoomedProducer {
 }
 
 impl DoomedProducer {
-    /// The process does not come past this, or only when it is told to go on.
+    /// Only transactions with records in them count.
     fn at(&self, step: Step) {
-        let Some(doom) = self.doom.as_ref().filter(|doom| doom.step == step && self.records > 0) else { return };
-        if doom.transactions.fetch_add(1, Ordering::SeqCst) + 1 == TRANSACTION {
-            kill_process(getpid(), doom.signal).expect("it is this process");
-            // the signal may be another thread's to take: this one goes on until it has
-            std::thread::sleep(TAKES_EFFECT);
+        if let Some(doom) = self.doom.as_ref().filter(|_| self.records > 0) {
+            doom.at(step);
         }
     }
 }
 
 impl Log for Doomed {
     type Membership = Membership;
-    type Consumer = Consumer;
+    type Consumer = DoomedConsumer;
     type Producer = DoomedProducer;
     type Reader = Reader;
 
-    fn consumer(&self, worker: usize, topics: &[Arc<str>]) -> Result<Consumer, Fault> {
-        self.kafka.consumer(worker, topics)
+    fn consumer(&self, worker: usize, topics: &[Arc<str>]) -> Result<DoomedConsumer, Fault> {
+        Ok(DoomedConsumer(self.kafka.consumer(worker, topics)?, self.doom.clone()))
     }
 
     fn producer(&self, transactional_id: &str, batch_bytes: usize) -> Result<DoomedProducer, Fault> {
@@ -177,7 +192,52 @@ impl Log for Doomed {
     }
 }
 
-impl sivcar::stream::log::Producer for DoomedProducer {
+impl log::Consumer for DoomedConsumer {
+    type Membership = Membership;
+
+    fn poll(&mut self, max: usize, wait: Duration, batch: &mut Vec<Fetched>) -> Result<Option<Rebalance>, Fault> {
+        let known = batch.len();
+        let polled = self.0.poll(max, wait, batch);
+        if batch.len() > known {
+            self.1.at(Step::Polled);
+        }
+        polled
+    }
+
+    fn assign(&mut self, starts: &[(Partition, i64)]) -> Result<(), Fault> {
+        self.0.assign(starts)
+    }
+
+    fn unassign(&mut self, partitions: &[Partition]) -> Result<(), Fault> {
+        self.0.unassign(partitions)
+    }
+
+    fn committed(&mut self, partitions: &[Partition]) -> Result<Vec<Option<Committed>>, Fault> {
+        self.0.committed(partitions)
+    }
+
+    fn bounds(&mut self, partition: &Partition) -> Result<Bounds, Fault> {
+        self.0.bounds(partition)
+    }
+
+    fn seek(&mut self, positions: &[(Partition, i64)]) -> Result<(), Fault> {
+        self.0.seek(positions)
+    }
+
+    fn pause(&mut self, partitions: &[Partition]) -> Result<(), Fault> {
+        self.0.pause(partitions)
+    }
+
+    fn resume(&mut self, partitions: &[Partition]) -> Result<(), Fault> {
+        self.0.resume(partitions)
+    }
+
+    fn membership(&mut self) -> Result<Membership, Fault> {
+        self.0.membership()
+    }
+}
+
+impl log::Producer for DoomedProducer {
     type Membership = Membership;
 
     fn init(&mut self) -> Result<(), Fault> {
@@ -191,7 +251,12 @@ impl sivcar::stream::log::Producer for DoomedProducer {
 
     fn produce(&mut self, outgoing: Outgoing) -> Result<(), Fault> {
         // what a task has reached is told in the transaction of its start, too
-        self.records += u32::from(!outgoing.topic.ends_with(".status"));
+        if !outgoing.topic.ends_with(".status") {
+            self.records += 1;
+            if self.records == 1 {
+                self.at(Step::Begun);
+            }
+        }
         self.producer.produce(outgoing)
     }
 

@@ -45,3 +45,4 @@ mod sidecar;
 mod site;
 mod tink;
 mod watched;
+mod zombies;
