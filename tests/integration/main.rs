@@ -35,6 +35,7 @@ mod first_join;
 mod forbidden;
 mod idle_commit;
 mod kills;
+mod lagging;
 mod partitions;
 mod process;
 mod profiles;

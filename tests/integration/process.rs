@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -66,7 +67,7 @@ pub fn sized_event(name: &str, bytes: usize) -> Record {
 pub struct Stage {
     pub bootstrap: String,
     pub group: String,
-    log: Kafka,
+    pub log: Kafka,
     _broker: Arc<Broker>,
 }
 
@@ -241,6 +242,8 @@ pub struct Process {
     pub context: Arc<Context<Watched>>,
     pub told: Arc<Told>,
     pub calls: Calls,
+    /// While it is set, it reads nothing of the control topic.
+    pub held: Arc<AtomicBool>,
     thread: Option<JoinHandle<Result<(), Error>>>,
 }
 
@@ -279,11 +282,12 @@ impl Process {
         let calls = Calls::default();
         let metrics = Metrics::new(config.settings.sources.iter().map(|source| source.topic.as_str()));
         let told = Arc::new(Told { happenings: Mutex::default(), metrics });
-        let log = Watched { kafka, calls: calls.clone() };
+        let held = Arc::<AtomicBool>::default();
+        let log = Watched { kafka, calls: calls.clone(), held: held.clone() };
         let context = supervisor::prepare(log, plan(config), keyring(), told.clone())?;
         let running = context.clone();
         let thread = Some(std::thread::spawn(move || supervisor::run(&running)));
-        Ok(Process { context, told, calls, thread })
+        Ok(Process { context, told, calls, held, thread })
     }
 
     /// Starts and waits until all its tasks are open.

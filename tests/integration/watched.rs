@@ -1,5 +1,7 @@
-//! A real Kafka whose calls are written down: what a worker asked of the log, in which order, when, and what came of it.
+//! A real Kafka whose calls are written down: what a worker asked of the log, in which order, when, and what came of it; and whose
+//! control topics can be held back from a process.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -64,16 +66,19 @@ impl Calls {
 pub struct Watched {
     pub kafka: Kafka,
     pub calls: Calls,
+    /// While it is set, control topics give nothing, and their end cannot be confirmed.
+    pub held: Arc<AtomicBool>,
 }
 
 pub struct WatchedConsumer(Consumer, Calls);
 pub struct WatchedProducer(Producer, String, Calls);
+pub struct WatchedReader(Reader, Option<Arc<AtomicBool>>);
 
 impl Log for Watched {
     type Membership = Membership;
     type Consumer = WatchedConsumer;
     type Producer = WatchedProducer;
-    type Reader = Reader;
+    type Reader = WatchedReader;
 
     fn consumer(&self, worker: usize, topics: &[Arc<str>]) -> Result<WatchedConsumer, Fault> {
         Ok(WatchedConsumer(self.kafka.consumer(worker, topics)?, self.calls.clone()))
@@ -82,8 +87,9 @@ impl Log for Watched {
         let producer = self.kafka.producer(transactional_id, batch_bytes)?;
         Ok(WatchedProducer(producer, transactional_id.to_owned(), self.calls.clone()))
     }
-    fn reader(&self, topic: &str, partition: Option<i32>) -> Result<Reader, Fault> {
-        self.kafka.reader(topic, partition)
+    fn reader(&self, topic: &str, partition: Option<i32>) -> Result<WatchedReader, Fault> {
+        let held = topic.ends_with(".control").then(|| self.held.clone());
+        Ok(WatchedReader(self.kafka.reader(topic, partition)?, held))
     }
     fn message_max_bytes(&self) -> usize {
         self.kafka.message_max_bytes()
@@ -164,5 +170,24 @@ impl log::Producer for WatchedProducer {
     fn abort(&mut self) -> Result<(), Fault> {
         let Self(producer, id, calls) = self;
         calls.run(id, Call::Abort, || producer.abort())
+    }
+}
+
+impl WatchedReader {
+    fn is_held(&self) -> bool {
+        self.1.as_ref().is_some_and(|held| held.load(Ordering::Relaxed))
+    }
+}
+
+impl log::Reader for WatchedReader {
+    fn poll(&mut self, wait: Duration, batch: &mut Vec<Fetched>) -> Result<(), Fault> {
+        if self.is_held() {
+            std::thread::sleep(wait);
+            return Ok(());
+        }
+        self.0.poll(wait, batch)
+    }
+    fn caught_up(&mut self) -> Result<Option<Vec<i64>>, Fault> {
+        if self.is_held() { Err(Fault::Retry("held back".into())) } else { self.0.caught_up() }
     }
 }
