@@ -39,20 +39,20 @@ pub struct Site {
 
 impl Site {
     /// A new broker, and a folder with a keyset. `common` is the configuration from `[[source]]` on; `head` what stands before any
-    /// table. Members are noticed to be gone after a second and a half, transactions time out after ten seconds unless `common` has a
-    /// `[kafka.producer]`.
+    /// table. Members are noticed to be gone after a second and a half unless `common` has a `[kafka.consumer]`, transactions time out
+    /// after ten seconds unless it has a `[kafka.producer]`.
     pub fn new(head: &str, common: &str) -> Site {
         Site::on(Broker::start(), head, common)
     }
 
     /// The same on a broker that runs already.
     pub fn on(broker: Broker, head: &str, common: &str) -> Site {
-        let producer = "[kafka.producer]\n\"transaction.timeout.ms\" = \"10000\"\n";
-        let producer = if common.contains("[kafka.producer]") { "" } else { producer };
+        let unless = |section, text| if common.contains(section) { "" } else { text };
+        let consumer = "consumer = { \"session.timeout.ms\" = \"1500\", \"heartbeat.interval.ms\" = \"300\" }\n";
+        let consumer = unless("[kafka.consumer]", consumer);
+        let producer = unless("[kafka.producer]", "[kafka.producer]\n\"transaction.timeout.ms\" = \"10000\"\n");
         let common = format!(
-            "group = \"g\"\n{head}\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\
-             consumer = {{ \"session.timeout.ms\" = \"1500\", \"heartbeat.interval.ms\" = \"300\" }}\n\
-             {producer}\
+            "group = \"g\"\n{head}\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n{consumer}{producer}\
              [http]\nlisten = \"127.0.0.1:0\"\n[keys]\nfile = \"keyset.json\"\n{common}",
             broker.bootstrap
         );
