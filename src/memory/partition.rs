@@ -4,7 +4,7 @@
 //! record of the earliest open transaction. Which transactions are open is known per partition, since in a real log markers
 //! arrive at each partition in their own time. Deliberately not here: compaction, retention (but for [`Partition::trim`]).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::record::Record;
 
@@ -20,27 +20,28 @@ enum Entry {
 /// A partition's log.
 #[derive(Default)]
 pub(super) struct Partition {
-    entries: Vec<Entry>,
-    low: usize,
-    open: BTreeMap<TransactionNumber, usize>,
+    /// What stands from `low` on.
+    entries: VecDeque<Entry>,
+    low: i64,
+    open: BTreeMap<TransactionNumber, i64>,
     aborted: BTreeSet<TransactionNumber>,
 }
 
 impl Partition {
     /// Appends a record and gives its offset.
     pub(super) fn append(&mut self, transaction: Option<TransactionNumber>, record: Record) -> i64 {
-        let offset = self.entries.len();
+        let offset = self.high();
         if let Some(number) = transaction {
             self.open.entry(number).or_insert(offset);
         }
-        self.entries.push(Entry::Data { transaction, record });
-        offset as i64
+        self.entries.push_back(Entry::Data { transaction, record });
+        offset
     }
 
     /// Writes the marker that ends a transaction here.
     pub(super) fn end(&mut self, number: TransactionNumber, committed: bool) {
         if self.open.remove(&number).is_some() {
-            self.entries.push(Entry::Marker);
+            self.entries.push_back(Entry::Marker);
             if !committed {
                 self.aborted.insert(number);
             }
@@ -48,21 +49,23 @@ impl Partition {
     }
 
     pub(super) fn low(&self) -> i64 {
-        self.low as i64
+        self.low
     }
 
     pub(super) fn high(&self) -> i64 {
-        self.entries.len() as i64
+        self.low + self.entries.len() as i64
     }
 
     /// The last stable offset.
     pub(super) fn stable(&self) -> i64 {
-        self.open.values().min().map_or(self.high(), |offset| *offset as i64)
+        self.open.values().min().copied().unwrap_or(self.high())
     }
 
     /// Drops everything before `offset`, as retention does.
     pub(super) fn trim(&mut self, offset: i64) {
-        self.low = usize::try_from(offset).unwrap_or(0).clamp(self.low, self.entries.len());
+        let low = offset.clamp(self.low, self.high());
+        self.entries.drain(..(low - self.low) as usize);
+        self.low = low;
     }
 
     /// Reads up to `max` committed records from `from` on, and gives the offset to continue at: past markers and aborted
@@ -82,14 +85,14 @@ impl Partition {
 
     /// Every record, as a `read_uncommitted` client sees it.
     pub(super) fn all(&self) -> impl Iterator<Item = (i64, &Record)> {
-        self.entries.iter().enumerate().skip(self.low).filter_map(|(offset, entry)| match entry {
-            Entry::Data { record, .. } => Some((offset as i64, record)),
+        (self.low..).zip(&self.entries).filter_map(|(offset, entry)| match entry {
+            Entry::Data { record, .. } => Some((offset, record)),
             Entry::Marker => None,
         })
     }
 
     fn committed(&self, offset: i64) -> Option<&Record> {
-        match self.entries.get(usize::try_from(offset).ok()?)? {
+        match self.entries.get(usize::try_from(offset - self.low).ok()?)? {
             Entry::Data { transaction: Some(number), .. } if self.aborted.contains(number) => None,
             Entry::Data { record, .. } => Some(record),
             Entry::Marker => None,
@@ -141,5 +144,10 @@ mod tests {
         partition.trim(2);
         assert_eq!((partition.low(), partition.high()), (2, 3));
         assert_eq!(read(&partition, 2), (vec![2], 3));
+        partition.append(None, Record::default());
+        partition.trim(i64::MAX);
+        assert_eq!((partition.low(), partition.high(), partition.all().count()), (4, 4, 0));
+        partition.trim(0);
+        assert_eq!((partition.low(), partition.append(None, Record::default())), (4, 4));
     }
 }
