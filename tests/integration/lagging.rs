@@ -16,12 +16,15 @@ use sivcar::stream::log::Fetched;
 use sivcar::stream::status::Tasks;
 
 use crate::process::{Process, Stage, event, eventually};
+use crate::profiles::assert_told;
 
-/// Partitions of each source.
-const PARTITIONS: i32 = 3;
+/// The sources and their partitions. Whoever has half of them has events' for sure: of a profiles' task its changelog, too, tells
+/// which policy it was processed under.
+const SOURCES: [(&str, i32); 2] = [("raw", EVENTS), ("users", USERS)];
+const EVENTS: i32 = 4;
+const USERS: i32 = 2;
 
-/// How many profiles each partition has.
-const PROFILES: i32 = 20;
+const PROFILES: i32 = 60;
 
 const MORE: &str = r#"
 [policy]
@@ -42,8 +45,8 @@ fn user(number: i32, attributes: &str) -> Record {
 
 /// All tasks of the group.
 fn tasks(stage: &Stage) -> Vec<Partition> {
-    let of = |name| (0..PARTITIONS).map(move |number| Partition::new(stage.topic(name), number));
-    of("raw").chain(of("users")).collect()
+    let of = |(name, count)| (0..count).map(move |number| Partition::new(stage.topic(name), number));
+    SOURCES.into_iter().flat_map(of).collect()
 }
 
 /// Those that the process has opened.
@@ -89,8 +92,10 @@ fn answered(stage: &Stage, which: &BTreeSet<Partition>, version: u64) {
 
 /// One live record for each task.
 fn feed(stage: &Stage) {
-    for number in 0..PARTITIONS {
+    for number in 0..EVENTS {
         stage.write("raw", number, [event("live")]);
+    }
+    for number in 0..USERS {
         stage.write("users", number, [user(number, r#"{"live":true}"#)]);
     }
 }
@@ -123,20 +128,20 @@ fn instance(config: &Config, name: &str) -> Config {
 
 #[test]
 fn no_task_opens_where_its_policy_is_not_known_yet() {
-    let stage = Stage::new("lagging", PARTITIONS);
-    stage.create("users", PARTITIONS, &[]);
+    let stage = Stage::new("lagging", EVENTS);
+    stage.create("users", USERS, &[]);
     let config = stage.config("\"heartbeat.interval.ms\" = \"300\"", MORE);
-    for number in 0..PARTITIONS {
-        let mine = (0..PROFILES).map(|turn| turn * PARTITIONS + number);
+    for number in 0..USERS {
+        let mine = (0..PROFILES).filter(|id| id % USERS == number);
         stage.write("users", number, mine.map(|id| user(id, &format!("{{\"phone\":\"{id}\"}}"))));
     }
     let first = Process::ready(&instance(&config, "first"));
     let lagging = Process::ready(&instance(&config, "lagging"));
-    let share = || Some(open(&stage, &lagging)).filter(|open| open.len() == PARTITIONS as usize);
+    let share = || Some(open(&stage, &lagging)).filter(|open| open.len() == tasks(&stage).len() / 2);
     let before = eventually("it has its share", share);
     let all: BTreeSet<Partition> = tasks(&stage).into_iter().collect();
     eventually("the others are open", || (open(&stage, &first).len() + before.len() == all.len()).then_some(()));
-    stage.await_count("people", (PROFILES * PARTITIONS) as usize);
+    stage.await_count("people", PROFILES as usize);
 
     // a guest joins: what is taken from the two for it is nobody's when the mark is made
     lagging.held.store(true, Ordering::Relaxed);
@@ -153,15 +158,18 @@ fn no_task_opens_where_its_policy_is_not_known_yet() {
     let kept = open(&stage, &lagging);
     let others: BTreeSet<Partition> = all.difference(&kept).cloned().collect();
     answered(&stage, &others, version);
+    assert!(others.iter().any(|task| *task.topic == stage.topic("raw")), "{others:?}");
 
     // all of it comes to the one that has not heard of the mark
     let told = first.told.clone();
     assert_eq!(first.stop(), Ok(()));
     let old = lagging.context.current.snapshot().expect("it has one").version();
-    for task in &others {
-        let parts = ["Waiting", &*task.topic, &format!("floor: {version}, version: {old}")];
-        lagging.told.await_happening(&parts);
-    }
+    eventually("each waits", || {
+        let wrong: Vec<_> = open(&stage, &lagging).intersection(&others).cloned().collect();
+        assert!(wrong.is_empty(), "processed under policy {version}, opened under {old}: {wrong:?}");
+        let waits = |task| format!("Waiting {{ partition: {task:?}, floor: {version}, version: {old} }}");
+        others.iter().all(|task| lagging.told.count(&waits(task)) > 0).then_some(())
+    });
     feed(&stage);
     let goes_on: BTreeSet<(Partition, u64)> = kept.iter().map(|task| (task.clone(), old)).collect();
     eventually("it goes on with what it kept", || (outputs(&stage) == goes_on).then_some(()));
@@ -173,9 +181,9 @@ fn no_task_opens_where_its_policy_is_not_known_yet() {
         goes_on.into_iter().chain(others.into_iter().map(|task| (task, version))).collect();
     eventually("it goes on with all", || (outputs(&stage) == made).then_some(()));
     let report = stage.check(&config, &[&told, &lagging.told]);
-    let holders = (0..PROFILES * PARTITIONS).map(|id| id.to_string().into_bytes()).collect();
-    assert_eq!(report.told, [(version, holders)].into());
+    let holders = (0..PROFILES).map(|id| id.to_string().into_bytes()).collect();
+    assert_told(&report.told, &[(version, holders)].into());
     assert_eq!(report.versions, [old, version].into());
-    assert_eq!(report.inputs, (PROFILES * PARTITIONS + 2 * PARTITIONS) as u64);
+    assert_eq!(report.inputs, (PROFILES + EVENTS + USERS) as u64);
     assert_eq!(lagging.stop(), Ok(()));
 }

@@ -103,6 +103,24 @@ pub fn told(site: &Site) -> Told {
     told
 }
 
+/// Asserts that exactly these were told of.
+#[track_caller]
+pub fn assert_told(found: &Told, expected: &Told) {
+    let nobody = BTreeSet::new();
+    let sinces: BTreeSet<u64> = found.keys().chain(expected.keys()).copied().collect();
+    let wrong = sinces.into_iter().filter_map(|since| {
+        let [found, expected] = [found, expected].map(|told| told.get(&since).unwrap_or(&nobody));
+        let some = |keys: Vec<&Vec<u8>>| {
+            let some: Vec<_> = keys.iter().take(5).map(|key| String::from_utf8_lossy(key)).collect();
+            format!("{} ({}…)", keys.len(), some.join(", "))
+        };
+        let (missing, more) = (expected.difference(found).collect(), found.difference(expected).collect());
+        (found != expected).then(|| format!("since {since}: {} lack, {} are too many", some(missing), some(more)))
+    });
+    let wrong: Vec<String> = wrong.collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("; "));
+}
+
 /// Whose documents the walk wrote anew, by the policy version.
 pub fn walked(site: &Site) -> Told {
     let mut walked = Told::new();
