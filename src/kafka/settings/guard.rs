@@ -60,11 +60,12 @@ pub(super) fn check(name: &str, value: &str) -> Result<(), SettingsError> {
     }
 }
 
-/// Refuses a value that is no number within `bounds`; an absent one is none.
+/// Refuses a value that is no number within `bounds`; an absent one is none. librdkafka takes digits behind a zero for octal, so a
+/// number has one text here.
 pub(super) fn bounded(name: &str, value: Option<&String>, bounds: &RangeInclusive<u64>) -> Result<(), SettingsError> {
     match value.map(|value| value.parse::<u64>()) {
         None => Ok(()),
-        Some(Ok(number)) if bounds.contains(&number) => Ok(()),
+        Some(Ok(number)) if bounds.contains(&number) && value == Some(&number.to_string()) => Ok(()),
         Some(_) => Err(SettingsError::OutOfBounds {
             name: name.to_owned(),
             bounds: format!("a number from {} to {}", bounds.start(), bounds.end()),

@@ -34,6 +34,8 @@ fn numbers_stay_within_their_bounds() {
         ("delivery.timeout.ms", "15001"),
         ("socket.timeout.ms", "15001"),
         ("max.poll.interval.ms", "59999"),
+        ("max.poll.interval.ms", "060000"), // 24 seconds, for librdkafka
+        ("max.in.flight", "+5"),
     ];
     for (name, value) in cases {
         match Settings::new(wish(&[(name, value)])) {
