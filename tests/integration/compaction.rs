@@ -104,13 +104,16 @@ fn a_compacted_changelog_restores_what_was_there() {
     assert!(
         left.iter().all(|entry| last.get(entry.record.key.as_deref().unwrap_or_default()) == Some(&entry.record.value))
     );
+    // behind what is compacted stand deletions that are not
+    let ticks = PROFILES..PROFILES + PARTITIONS;
+    site.feed("users", ticks.flat_map(|tick| [user(tick, "{\"phone\":2}"), gone(tick)]));
     site.catch_up();
     first.kill();
 
     let fresh = site.start("b").ready();
     let restored = fresh.lines().into_iter().filter(|line| line["message"] == "profiles restored");
     let restored: u64 = restored.map(|line| line["profiles"].as_u64().expect("a number")).sum();
-    assert_eq!(restored, left.len() as u64 + PARTITIONS, "the profiles, and those of the ticks");
+    assert_eq!(restored, left.len() as u64);
     let again = mark(&site, "phone", BACKFILLED);
     assert!(walked(&site, again) == known, "the restored documents are others");
     // who was deleted and comes back has nothing of its old life
@@ -123,5 +126,5 @@ fn a_compacted_changelog_restores_what_was_there() {
     fresh.drain();
 
     let report = site.check(&site.checker(&[]));
-    assert_eq!((report.profiles, report.protected), (PROFILES + PARTITIONS, report.inputs));
+    assert_eq!((report.profiles, report.protected), (PROFILES, report.inputs));
 }

@@ -28,8 +28,8 @@ const CONFIG: &str = r#"
 records = 10
 "#;
 
-/// `max.poll.interval.ms`, and what librdkafka needs to notice.
-const POLL_INTERVAL: Duration = Duration::from_secs(60 + 2);
+/// `max.poll.interval.ms`, and time for librdkafka to notice.
+const POLL_INTERVAL: Duration = Duration::from_secs(60 + 4);
 
 const CHANGELOG: &str = "g.users.changelog";
 

@@ -155,11 +155,11 @@ fn stands_before_it_writes(site: &Site, test: &str) -> (Sidecar, u64) {
     let (before, bytes) = (committed(site), written(site));
     assert!(before > walked, "the walk was over before");
     zombie.resume();
-    zombie.logged("transaction aborted, its batch is repeated", |line| line["reason"] == "lost");
     zombie.lost();
     await_marks(site);
     assert!(written(site) > bytes, "the zombie has written nothing that could be committed");
     assert_eq!(committed(site), before, "the zombie has told somebody twice");
+    zombie.logged("transaction aborted, its batch is repeated", |line| line["reason"] == "lost");
     zombie.kill();
     (heir, since)
 }
