@@ -82,10 +82,15 @@ pub fn caught_up(bootstrap: &str, group: &str, topics: &[&str]) -> bool {
         })
 }
 
-/// How many records and markers of the topic stand beyond the first open transaction.
+/// How many records and markers of the topic stand beyond the first open transaction of their partition.
 pub fn unstable(bootstrap: &str, topic: &str) -> i64 {
+    unstable_of(bootstrap, |partition| &*partition.topic == topic)
+}
+
+/// The same of the partitions that `is_meant` says.
+pub fn unstable_of(bootstrap: &str, is_meant: impl Fn(&Partition) -> bool) -> i64 {
     let (committed, uncommitted) = (reader(bootstrap, "read_committed"), reader(bootstrap, "read_uncommitted"));
-    let ours = partitions(&uncommitted).into_iter().filter(|partition| &*partition.topic == topic);
+    let ours = partitions(&uncommitted).into_iter().filter(is_meant);
     ours.map(|partition| watermarks(&uncommitted, &partition).1 - watermarks(&committed, &partition).1).sum()
 }
 

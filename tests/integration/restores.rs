@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use sivcar::record::Record;
+use sivcar::record::{Partition, Record};
 
 use crate::doomed::{self, End, Step};
 use crate::dump;
@@ -23,7 +23,7 @@ const CONFIG: &str = r#"
 "heartbeat.interval.ms" = "300"
 "max.poll.interval.ms" = "60000"
 [kafka.producer]
-"transaction.timeout.ms" = "30000"
+"transaction.timeout.ms" = "40000"
 [transaction]
 records = 10
 "#;
@@ -89,6 +89,12 @@ fn holders(records: &[(u64, bool)], taken: usize) -> BTreeSet<u64> {
     last.into_iter().filter(|(_, holds)| *holds).map(|(number, _)| number).collect()
 }
 
+/// Whether a transaction is open in this partition of the changelog.
+fn hangs(site: &Site, partition: u64) -> bool {
+    let partition = Partition::new(CHANGELOG, partition as i32);
+    dump::unstable_of(&site.broker.bootstrap, |other| *other == partition) > 0
+}
+
 /// Kills an owner in a transaction that made holders of some and took it from others; gives who holds without it.
 fn leave_a_transaction(site: &Site, test: &str) -> BTreeSet<u64> {
     // each record of a profile turns the one before it around
@@ -96,7 +102,7 @@ fn leave_a_transaction(site: &Site, test: &str) -> BTreeSet<u64> {
     let turns: Vec<(u64, bool)> = turns.collect();
     site.feed("users", turns.iter().map(|(number, holds)| patch(*number, *holds)));
     doomed::start(site, "b", Step::Drained, End::Killed, test).killed();
-    assert!(dump::unstable(&site.broker.bootstrap, CHANGELOG) > 0, "no transaction is open");
+    assert!(hangs(site, DEAD_OWNERS), "no transaction is open");
     let [kept, written] = [true, false].map(|committed| outputs(site, DEAD_OWNERS, committed) - BEFORE);
     let holders = [kept, written].map(|taken| holders(&turns, taken));
     assert_ne!(holders[0], holders[1], "its transaction changes nothing");
@@ -125,6 +131,19 @@ fn rebalances(site: &Site) -> usize {
     site.broker.log().matches("Preparing to rebalance group g ").count()
 }
 
+/// Asserts that the process got each task once, lost none, and settled everybody.
+fn kept_its_tasks(process: &Sidecar) {
+    for partition in PARTITIONS {
+        process.logged("every profile is settled", |line| line["partition"] == format!("users[{partition}]"));
+        let opened = process.lines().iter().filter(|line| open_line(line, partition)).count();
+        assert_eq!(opened, 1, "users[{partition}]");
+    }
+    for line in process.lines() {
+        let text = line["message"].as_str().unwrap_or_default();
+        assert!(text != "task closed" && !text.contains("poll interval"), "{line}");
+    }
+}
+
 #[test]
 fn a_restore_ends_with_every_transaction_that_was_open_when_it_began() {
     if doomed::runs() {
@@ -141,16 +160,17 @@ fn a_restore_ends_with_every_transaction_that_was_open_when_it_began() {
     }
     first.drain();
 
+    let entries = [COMMITTED_LATE, ABORTED_LATE, HANGING].map(|partition| (partition, first_entries(&site, partition)));
     let mut holders = leave_a_transaction(&site, NAME);
     let since = mark(&site, "email", "");
-    let hold = |partition| Held::open(&site, CHANGELOG, partition as i32, &first_entries(&site, partition));
-    let [commits, aborts, hangs] = [COMMITTED_LATE, ABORTED_LATE, HANGING].map(hold);
+    let held = entries.map(|(partition, entries)| Held::open(&site, CHANGELOG, partition as i32, &entries));
     let heir = site.start("c");
     opens(&heir, QUIET, &PARTITIONS[1..]);
-    let began = Instant::now();
-    let before = rebalances(&site);
-    commits.commit();
-    aborts.abort();
+    let (began, before) = (Instant::now(), rebalances(&site));
+    assert!(hangs(&site, DEAD_OWNERS), "its timeout is over already");
+    let [late_commit, late_abort, hanging] = held;
+    late_commit.commit();
+    late_abort.abort();
     opens(&heir, COMMITTED_LATE, &[HANGING]);
     opens(&heir, ABORTED_LATE, &[HANGING]);
     holders.extend(numbers(COMMITTED_LATE));
@@ -161,6 +181,7 @@ fn a_restore_ends_with_every_transaction_that_was_open_when_it_began() {
     let after = BEFORE + EACH as usize;
     eventually("what the others bring", || (outputs(&site, QUIET, true) == after).then_some(()));
     opens(&heir, DEAD_OWNERS, &[HANGING]);
+    assert!(!hangs(&site, DEAD_OWNERS), "users[{DEAD_OWNERS}] did not wait");
     let alarm = "a transaction hangs in the changelog: the task stays closed";
     heir.logged(alarm, |line| line["partition"] == format!("users[{HANGING}]"));
     assert_eq!(heir.metric("sivcar_hanging_transactions_total", "source=\"users\""), 1.0);
@@ -168,21 +189,14 @@ fn a_restore_ends_with_every_transaction_that_was_open_when_it_began() {
     sleep(POLL_INTERVAL.saturating_sub(began.elapsed()));
     assert!(!is_open(&heir, HANGING), "users[{HANGING}] did not wait");
     assert_eq!(outputs(&site, HANGING, false), BEFORE, "it is processed before it is restored");
-    hangs.abort();
+    hanging.abort();
     opens(&heir, HANGING, &[]);
     let restored = heir.logged("profiles restored", |line| line["partition"] == format!("users[{HANGING}]"));
     let took = restored["took_ms"].as_u64().expect("a number");
     assert!(took > 60_000, "the restore took {took} ms, less than a member may be silent");
     site.catch_up();
     assert_eq!(rebalances(&site), before, "the member was thrown out");
-    for line in heir.lines() {
-        let text = line["message"].as_str().unwrap_or_default();
-        assert!(text != "task closed" && !text.contains("poll interval"), "{line}");
-    }
-    for partition in PARTITIONS {
-        assert_eq!(heir.lines().iter().filter(|line| open_line(line, partition)).count(), 1, "users[{partition}]");
-        heir.logged("every profile is settled", |line| line["partition"] == format!("users[{partition}]"));
-    }
+    kept_its_tasks(&heir);
 
     // what the test itself has committed comes of no record, and goes
     site.feed("users", numbers(COMMITTED_LATE).map(|number| place(gone(number), number)));
