@@ -185,7 +185,7 @@ impl Keys {
 /// `new`, unless it gives an id of `old` other key material: values sealed under both could not be told apart.
 fn same_material(source: &KeySource, old: Option<&Arc<Keyset>>, new: Keyset) -> Result<Keyset, KeysError> {
     let differs =
-        |key: &&_| old.and_then(|old| old.key(Key::id(key))).is_some_and(|old| !check_holds(old, &check_value(key)));
+        |key: &&Arc<Key>| old.and_then(|old| old.key(key.id())).is_some_and(|old| !check_holds(old, &check_value(key)));
     match new.keys().iter().find(differs) {
         Some(key) => Err(KeysError::new(source, Problem::OtherMaterial(key.id()))),
         None => Ok(new),

@@ -73,7 +73,7 @@ fn rotated() -> Keyset {
     let mut keyset = Keyset::generate(&[1; 64], 5);
     keyset.add(&[2; 64], 0xffff_fff0).expect("new id");
     keyset.add(&[3; 64], 0x8000_0001).expect("new id");
-    keyset.promote(0x8000_0001).expect("enabled");
+    keyset = keyset.promoted(0x8000_0001).expect("enabled");
     keyset.disable(0xffff_fff0).expect("not the primary");
     keyset
 }

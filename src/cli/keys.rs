@@ -2,12 +2,19 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::exit::{Failure, Outcome, tell};
-use super::offline;
+use super::status::Waiting;
+use super::{cluster, offline};
+use crate::config::Config;
 use crate::keys::{self, KeySource};
-use crate::privacy::keyset::{Entry, Keyset, Status};
+use crate::privacy::control::ControlRecord;
+use crate::privacy::keyset::{Entry, Key, Keyset, Status};
+use crate::privacy::mark::EVERYWHERE;
 use crate::privacy::seal::check_value;
+use crate::stream::control;
+use crate::stream::topics::ensure_control;
 
 /// A check value begins with a version byte and the key's id.
 const PREFIX_BYTES: usize = 5;
@@ -26,6 +33,22 @@ pub enum Command {
     /// Adds a new enabled key, which is not yet the primary: bring it to every reader and searcher first.
     #[command(after_help = "Example: sivcar keys add keyset.json")]
     Add(File),
+    /// Makes a key the primary, by a control record, so that every worker changes at one policy version; then in the keyset file, where
+    /// it is one. First add the key everywhere, searchers too.
+    #[command(after_help = "Example: sivcar keys promote --config sivcar.toml --id 1919301694 --wait applied")]
+    Promote {
+        /// The configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The workspace whose own keyset it is; that under [keys] where left out
+        #[arg(long, value_name = "NAME")]
+        workspace: Option<String>,
+        /// The key's id
+        #[arg(long, value_name = "ID")]
+        id: u32,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
     /// Disables a key: its tokens can no longer be opened or searched. The primary is refused.
     #[command(after_help = "Example: sivcar keys disable keyset.json --id 1919301694")]
     Disable {
@@ -88,9 +111,50 @@ pub fn run(command: &Command, output: &mut dyn Write) -> Result<Outcome, Failure
             keys::replace(file, &keyset)?;
             tell(output, &format!("disabled key {id} in {}\n", file.display()))
         }
+        Command::Promote { config, workspace, id, waiting } => {
+            promote(&offline::config(config)?, workspace.as_deref(), *id, waiting, output)
+        }
         Command::Inspect(place) => show(place, output, |_| String::new()),
         Command::Check(place) => show(place, output, |check| format!("  {check}")),
     }
+}
+
+/// Promotes the key `id`: the control topic first, for it decides; a file that could not be written then is told of.
+fn promote(
+    config: &Config,
+    workspace: Option<&str>,
+    id: u32,
+    waiting: &Waiting,
+    output: &mut dyn Write,
+) -> Result<Outcome, Failure> {
+    let ring = offline::keys(config)?.ring();
+    let source = match workspace {
+        Some(workspace) => config.workspace_keys.get(workspace).ok_or_else(|| {
+            Failure::usage(format!(
+                "workspace {workspace} has no keyset of its own; leave --workspace out for that under [keys]"
+            ))
+        })?,
+        None => &config.keys,
+    };
+    let keyset = match workspace {
+        Some(workspace) => ring.of(workspace),
+        None => ring.default_keyset(),
+    };
+    let keyset = keyset.ok_or_else(|| Failure::usage(format!("{source}: there is no keyset")))?;
+    let promoted = keyset.promoted(id).map_err(|error| Failure::usage(format!("{source}: {error}")))?;
+    let log = cluster::connect(config)?;
+    let group = &config.settings.group;
+    ensure_control(&log, group, config.topics.create)?;
+    let mut records = ControlRecord::of_keys(&ring);
+    records.push(ControlRecord::promote(workspace.unwrap_or(EVERYWHERE), id));
+    let version = control::publish(&log, group, &records)?.table().version;
+    tell(output, &format!("key {id} is the primary; policy version {version}\n"))?;
+    match source {
+        KeySource::File(file) => keys::replace(file, &promoted)?,
+        _ => _ = tell(output, &format!("make it the primary in {source} too: searchers read it there\n"))?,
+    }
+    waiting.wait(&log, config, version)?;
+    Ok(Outcome::Done)
 }
 
 /// Shows the keysets of `place`, a line per key, ended by what `more` makes of its check value.
@@ -118,7 +182,7 @@ fn show(place: &Place, output: &mut dyn Write, more: impl Fn(&str) -> String) ->
 }
 
 fn lines(keyset: &Keyset, more: &impl Fn(&str) -> String) -> String {
-    let line = |key: &crate::privacy::keyset::Key| {
+    let line = |key: &Arc<Key>| {
         let status = match key.status() {
             Status::Enabled if key.id() == keyset.primary() => "enabled, primary",
             Status::Enabled => "enabled",

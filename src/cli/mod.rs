@@ -65,6 +65,8 @@ enum Command {
     Marks(marks::MarksArgs),
     Stage(workspace::StageArgs),
     Domain(workspace::DomainArgs),
+    Reseal(workspace::ResealArgs),
+    Erase(workspace::EraseArgs),
     Status(status::Args),
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
@@ -119,6 +121,8 @@ fn dispatch(command: &Command, streams: Streams) -> Result<Outcome, Failure> {
         Command::Marks(args) => marks::marks(args, &mut *output),
         Command::Stage(args) => workspace::stage(args, &mut *output),
         Command::Domain(args) => workspace::domain(args, &mut *output),
+        Command::Reseal(args) => workspace::reseal(args, &mut *output),
+        Command::Erase(args) => workspace::erase(args, &mut *output),
         Command::Status(args) => status::run(args, &mut *output),
         Command::DeadLetters(command) => dead_letters::run(command, &mut *output, errors),
     }?;

@@ -1,8 +1,9 @@
-//! `sivcar stage` and `domain`: what holds for a whole workspace, changed live.
+//! `sivcar stage`, `domain`, `reseal` and `erase`: what holds for a whole workspace, changed live.
 //!
 //! The configuration file only seeds stages and domains; from then on these commands change them. Always holds: what holds already is
 //! not written anew, for a new record could make marks newly effective.
 
+use std::cell::Cell;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -10,7 +11,7 @@ use super::exit::{Failure, Outcome, tell};
 use super::status::Waiting;
 use super::{cluster, marks, offline};
 use crate::config::Config;
-use crate::privacy::control::{ControlKey, ControlRecord, ControlValue, Domain, PAD_MAX, StageRecord, Table};
+use crate::privacy::control::{ControlKey, ControlRecord, ControlValue, Domain, Moment, PAD_MAX, StageRecord, Table};
 use crate::privacy::mark::EVERYWHERE;
 use crate::privacy::settings::{Stage, is_domain, is_name};
 use crate::stream::control;
@@ -54,6 +55,34 @@ pub struct DomainArgs {
     waiting: Waiting,
 }
 
+/// Seals all that a workspace's profiles hold anew, under the primary: after a key was promoted, before the old one is disabled.
+///
+/// Each profile that holds a marked attribute is told of, and written anew; what events and dead letters hold stays under the old key.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: sivcar reseal --config sivcar.toml --workspace acme --wait backfilled")]
+pub struct ResealArgs {
+    #[command(flatten)]
+    whose: Whose,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+/// Forgets a workspace's profiles: their states, and their documents in protected topics and views once these are compacted.
+///
+/// Events stay until retention deletes them; destroying the workspace's own keyset makes them unreadable. A profile that comes again
+/// begins anew.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: sivcar erase --config sivcar.toml --workspace acme --yes --wait backfilled")]
+pub struct EraseArgs {
+    #[command(flatten)]
+    whose: Whose,
+    /// Yes, for good
+    #[arg(long, required = true)]
+    yes: bool,
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
 /// The workspace that a command is about.
 #[derive(Debug, clap::Args)]
 struct Whose {
@@ -70,12 +99,9 @@ pub fn stage(args: &StageArgs, output: &mut dyn Write) -> Result<Outcome, Failur
     let config = args.whose.config(false)?;
     let workspace = args.whose.workspace.clone();
     let value = StageRecord { stage: args.stage, since: None, at: Some(marks::now()) };
-    let record = ControlRecord {
-        key: ControlKey::Stage { workspace: workspace.clone() },
-        value: Some(ControlValue::Stage(value)),
-    };
-    let holds = |table: &Table| table.stages.get(&workspace).map(|held| held.stage).unwrap_or_default() == args.stage;
-    change(&config, &record, holds, &args.waiting, output)
+    let key = ControlKey::Stage { workspace: workspace.clone() };
+    let record = ControlRecord { key, value: Some(ControlValue::Stage(value)) };
+    change(&config, &record, |table| stage_of(table, &workspace) == args.stage, &args.waiting, output)
 }
 
 /// Runs `domain`.
@@ -93,6 +119,40 @@ pub fn domain(args: &DomainArgs, output: &mut dyn Write) -> Result<Outcome, Fail
         Domain { since: None, ..held } == wish
     };
     change(&config, &record, holds, &args.waiting, output)
+}
+
+/// Runs `reseal`.
+pub fn reseal(args: &ResealArgs, output: &mut dyn Write) -> Result<Outcome, Failure> {
+    let config = args.whose.config(true)?;
+    let workspace = args.whose.workspace.clone();
+    let asked = Asked::default();
+    let holds = |table: &Table| asked.since(table.reseals.get(&workspace));
+    change(&config, &moment(ControlKey::Reseal { workspace: workspace.clone() }), holds, &args.waiting, output)
+}
+
+/// Runs `erase`.
+pub fn erase(args: &EraseArgs, output: &mut dyn Write) -> Result<Outcome, Failure> {
+    let config = args.whose.config(false)?;
+    let workspace = args.whose.workspace.clone();
+    let asked = Asked::default();
+    let holds = |table: &Table| asked.since(table.erased.get(&workspace));
+    change(&config, &moment(ControlKey::Erased { workspace: workspace.clone() }), holds, &args.waiting, output)
+}
+
+fn moment(key: ControlKey) -> ControlRecord {
+    ControlRecord { key, value: Some(ControlValue::Moment(Moment::default())) }
+}
+
+/// A wish that is fulfilled by any later record than the one that stood when it was first looked at.
+#[derive(Default)]
+struct Asked(Cell<Option<Option<u64>>>);
+
+impl Asked {
+    fn since(&self, now: Option<&u64>) -> bool {
+        let before = self.0.get().unwrap_or(now.copied());
+        self.0.set(Some(before));
+        now > before.as_ref()
+    }
 }
 
 /// What is enforced in `workspace`: everything where no record says otherwise.
@@ -161,6 +221,20 @@ mod tests {
         let value = StageRecord { stage, since: None, at: None };
         let record = ControlRecord { key, value: Some(ControlValue::Stage(value)) };
         write(log, "g", &record, |table| stage_of(table, "acme") == stage).expect("is written")
+    }
+
+    #[test]
+    fn what_is_done_once_is_asked_for_as_often_as_one_likes() {
+        let log = MemoryLog::new("g");
+        ensure_control(&log, "g", true).expect("a control topic can be made");
+        let ask = || {
+            let asked = Asked::default();
+            let record = moment(ControlKey::Reseal { workspace: "acme".to_owned() });
+            write(&log, "g", &record, |table| asked.since(table.reseals.get("acme"))).expect("is written")
+        };
+        let ((first, version), (again, later)) = (ask(), ask());
+        assert!(first && again && later > version);
+        assert_eq!(marks::read(&log, "g").expect("is read").table().reseals["acme"], later);
     }
 
     #[test]

@@ -179,7 +179,7 @@ fn a_bad_new_keyset_is_refused_and_the_old_one_stays() {
 
     let mut rotated = keyset(1, 7);
     let id = add(&mut rotated).expect("added");
-    rotated.promote(id).expect("enabled");
+    rotated = rotated.promoted(id).expect("enabled");
     replace(&default, &rotated).expect("replaced");
     let reload = keys.reload();
     assert!(reload.changed && reload.refused.len() == 1, "one bad keyset does not hold up another");

@@ -1,6 +1,6 @@
 //! The control topic's records, and the table that they fold to.
 //!
-//! A key is canonical JSON that names one thing (a mark, a domain's settings, a workspace's stage, a key, the topic's incarnation), a
+//! A key is canonical JSON that names one thing (a mark, a domain's settings, a workspace's stage, a key, what becomes of a workspace's profiles, the topic's incarnation), a
 //! value says what holds for it, and null withdraws it. The offsets of the one partition order all changes; the policy version is
 //! the offset of the last record read, plus one. Always holds: a record that cannot be understood makes the policy stricter
 //! or is an error that stops the process, it never makes the policy weaker. Deliberately not here: reading and writing the topic.
@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 use super::mark::{Mark, MarkKey};
 
 mod records;
+mod values;
 
-pub use records::{
-    ControlKey, ControlRecord, ControlValue, Domain, Incarnation, KeyRecord, PAD_MAX, Pinned, StageRecord,
-};
+pub use records::{ControlKey, ControlRecord, ControlValue, Pin};
+pub use values::{Domain, Incarnation, KeyRecord, Moment, PAD_MAX, Pinned, Primary, StageRecord};
 
 /// A control record that this version cannot take as it stands.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -39,8 +39,14 @@ pub struct Table {
     pub stages: BTreeMap<String, StageRecord>,
     /// The keys that this group has used, by id.
     pub keys: BTreeMap<u32, KeyRecord>,
-    /// The keys that are pinned, by topic.
-    pub pinned: BTreeMap<String, u32>,
+    /// The primaries, by workspace or `*`; where there is none, the keyset's own holds.
+    pub primaries: BTreeMap<String, u32>,
+    /// The keys that are pinned.
+    pub pinned: BTreeMap<Pin, u32>,
+    /// Since when all is to be sealed anew, by workspace or `*`.
+    pub reseals: BTreeMap<String, u64>,
+    /// Since when profiles are to be forgotten, by workspace.
+    pub erased: BTreeMap<String, u64>,
     /// The topic's identity.
     pub incarnation: Option<String>,
     /// Offset of the last record in it, plus one; 0: none was read.
@@ -85,8 +91,17 @@ impl Table {
             (ControlKey::Key { id }, ControlValue::Key(key)) => {
                 self.keys.insert(id, key);
             }
-            (ControlKey::Pinned { topic }, ControlValue::Pinned(Pinned { id })) => {
-                self.pinned.extend(id.parse().map(|id| (topic, id)));
+            (ControlKey::Primary { workspace }, ControlValue::Primary(primary)) => {
+                self.primaries.extend(primary.id.parse().map(|id| (workspace, id)));
+            }
+            (ControlKey::Pinned(pin), ControlValue::Pinned(pinned)) => {
+                self.pinned.extend(pinned.id.parse().map(|id| (pin, id)));
+            }
+            (ControlKey::Reseal { workspace }, ControlValue::Moment(moment)) => {
+                self.reseals.insert(workspace, moment.since.unwrap_or(version));
+            }
+            (ControlKey::Erased { workspace }, ControlValue::Moment(moment)) => {
+                self.erased.insert(workspace, moment.since.unwrap_or(version));
             }
             (ControlKey::Incarnation, ControlValue::Incarnation(Incarnation { nonce })) => {
                 self.incarnation = Some(nonce);
@@ -110,8 +125,17 @@ impl Table {
             ControlKey::Key { id } => {
                 self.keys.remove(id);
             }
-            ControlKey::Pinned { topic } => {
-                self.pinned.remove(topic);
+            ControlKey::Primary { workspace } => {
+                self.primaries.remove(workspace);
+            }
+            ControlKey::Pinned(pin) => {
+                self.pinned.remove(pin);
+            }
+            ControlKey::Reseal { workspace } => {
+                self.reseals.remove(workspace);
+            }
+            ControlKey::Erased { workspace } => {
+                self.erased.remove(workspace);
             }
             ControlKey::Incarnation => self.incarnation = None,
         }
@@ -131,7 +155,11 @@ impl Table {
                     (!self.domains.contains_key(&(workspace.clone(), name.clone()))).then(|| record.clone())
                 }
                 (ControlKey::Stage { workspace }, _) => (!self.stages.contains_key(workspace)).then(|| record.clone()),
-                (ControlKey::Pinned { topic }, _) => (!self.pinned.contains_key(topic)).then(|| record.clone()),
+                (ControlKey::Primary { workspace }, Some(ControlValue::Primary(primary))) => {
+                    let held = self.primaries.get(workspace).map(u32::to_string);
+                    (held.as_ref() != Some(&primary.id)).then(|| record.clone())
+                }
+                (ControlKey::Pinned(pin), _) => (!self.pinned.contains_key(pin)).then(|| record.clone()),
                 (ControlKey::Key { id }, Some(ControlValue::Key(key))) => {
                     (self.keys.get(id) != Some(key)).then(|| record.clone())
                 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::mark::EVERYWHERE;
 use crate::secret::Secret;
 
 mod wire;
@@ -61,11 +62,11 @@ impl Key {
     }
 }
 
-/// Keys, one of them the primary. Not `Clone`: a keyset is shared by [`Arc`], so that there is one copy to wipe.
+/// Keys, one of them the primary. Each key is shared by [`Arc`], so that there is one copy to wipe.
 #[derive(Debug)]
 pub struct Keyset {
     primary: u32,
-    keys: Vec<Key>,
+    keys: Vec<Arc<Key>>,
 }
 
 /// Why a keyset is refused. Ids are no secret; nothing else of the keyset is told.
@@ -122,7 +123,7 @@ impl Keyset {
 
     /// A keyset of one new key. `material` must be fresh from the system's random source, and `id` too.
     pub fn generate(material: &[u8; KEY_BYTES], id: u32) -> Self {
-        Self { primary: id, keys: vec![Key::new(id, Status::Enabled, material)] }
+        Self { primary: id, keys: vec![Arc::new(Key::new(id, Status::Enabled, material))] }
     }
 
     /// The keyset as Tink's JSON, indented, with a line feed at its end; [`Keyset::parse`] gives it back.
@@ -136,13 +137,13 @@ impl Keyset {
     }
 
     /// All keys in the order of the file, disabled ones included.
-    pub fn keys(&self) -> &[Key] {
+    pub fn keys(&self) -> &[Arc<Key>] {
         &self.keys
     }
 
     /// The key `id`, enabled or not.
     pub fn key(&self, id: u32) -> Option<&Key> {
-        self.keys.iter().find(|key| key.id == id)
+        self.keys.iter().map(Arc::as_ref).find(|key| key.id == id)
     }
 
     /// Adds an enabled key that is not yet primary, so that every reader can have it before anything is sealed under it.
@@ -153,7 +154,7 @@ impl Keyset {
         if self.keys.len() == KEYS_MAX {
             return Err(KeysetError::TooManyKeys);
         }
-        self.keys.push(Key::new(id, Status::Enabled, material));
+        self.keys.push(Arc::new(Key::new(id, Status::Enabled, material)));
         Ok(())
     }
 
@@ -163,17 +164,16 @@ impl Keyset {
             return Err(KeysetError::PrimaryDisabled { id });
         }
         let key = self.keys.iter_mut().find(|key| key.id == id).ok_or(KeysetError::UnknownId { id })?;
-        key.status = Status::Disabled;
+        *key = Arc::new(Key { id, status: Status::Disabled, material: Secret::new(Box::from(key.material())) });
         Ok(())
     }
 
-    /// Makes the enabled key `id` the primary.
-    pub fn promote(&mut self, id: u32) -> Result<(), KeysetError> {
-        match self.key(id).ok_or(KeysetError::UnknownId { id })?.status {
-            Status::Enabled => self.primary = id,
-            Status::Disabled => return Err(KeysetError::PrimaryDisabled { id }),
+    /// The same keys, of which the enabled key `id` is the primary.
+    pub fn promoted(&self, id: u32) -> Result<Keyset, KeysetError> {
+        match self.key(id).ok_or(KeysetError::PrimaryMissing { id })?.status {
+            Status::Enabled => Ok(Self { primary: id, keys: self.keys.clone() }),
+            Status::Disabled => Err(KeysetError::PrimaryDisabled { id }),
         }
-        Ok(())
     }
 
     fn validate(&self) -> Result<(), KeysetError> {
@@ -225,6 +225,29 @@ impl Keyring {
             Some(Entry::Missing) => None,
             None => self.default.as_ref(),
         }
+    }
+
+    /// The same keysets with these primaries, by workspace, `*` standing for `[keys]`; the others stay as they are.
+    ///
+    /// # Errors
+    /// [`KeysetError`], with the workspace whose keyset does not have its primary as an enabled key.
+    pub fn promoted(&self, primaries: &BTreeMap<String, u32>) -> Result<Keyring, (String, KeysetError)> {
+        let promoted = |workspace: &str, keyset: &Arc<Keyset>| match primaries.get(workspace) {
+            Some(id) if *id != keyset.primary => match keyset.promoted(*id) {
+                Ok(promoted) => Ok(Arc::new(promoted)),
+                Err(error) => Err((workspace.to_owned(), error)),
+            },
+            _ => Ok(keyset.clone()),
+        };
+        let own = self.own.iter().map(|(workspace, entry)| {
+            let entry = match entry {
+                Entry::Present(keyset) => Entry::Present(promoted(workspace, keyset)?),
+                Entry::Missing => Entry::Missing,
+            };
+            Ok((workspace.clone(), entry))
+        });
+        let default = self.default.as_ref().map(|keyset| promoted(EVERYWHERE, keyset)).transpose()?;
+        Ok(Keyring { default, own: own.collect::<Result<_, _>>()? })
     }
 
     /// The keyset of `[keys]`, which also seals dead letters of unknown workspaces.

@@ -61,20 +61,22 @@ impl Page<'_> {
             editor.tally.clear_under_mark = fields.all().len().abs_diff(editor.handled) as u64;
         }
         outputs.protected = protected_record(policy, workspace, record, Some(bytes));
-        for (index, view) in views_of(policy, source) {
+        for (index, view, topic) in views_of(policy, source) {
             let mut bytes = Vec::with_capacity(length);
             let actions = &mut outputs.tally.views;
             let mut editor = ViewEditor { view, index, fields, sealer, actions };
             splice(document, &mut editor, Sight::Unlisted, &mut bytes)?;
-            outputs.views.push((index, view_record(policy, view, sealer, record, Some(bytes))));
+            let pinned = policy.pinned(topic, Some(workspace));
+            outputs.views.push((index, view_record(policy, view, pinned, sealer, record, Some(bytes))?));
         }
         Ok(())
     }
 }
 
-/// The views that have a topic for `source`, with their indices.
-pub(super) fn views_of<'a>(policy: &'a Policy, source: &'a Source) -> impl Iterator<Item = (usize, &'a View)> {
-    policy.settings().views.iter().enumerate().filter(|(_, view)| view.topics.contains_key(&source.topic))
+/// The views that have a topic for `source`, each with its index and that topic.
+pub(super) fn views_of<'a>(policy: &'a Policy, source: &'a Source) -> impl Iterator<Item = (usize, &'a View, &'a str)> {
+    let views = policy.settings().views.iter().enumerate();
+    views.filter_map(|(index, view)| view.topics.get(&source.topic).map(|topic| (index, view, topic.as_str())))
 }
 
 pub(super) fn protected_record(policy: &Policy, workspace: &str, record: &Record, value: Option<Vec<u8>>) -> Record {
@@ -89,15 +91,16 @@ pub(super) fn protected_record(policy: &Policy, workspace: &str, record: &Record
 pub(super) fn view_record(
     policy: &Policy,
     view: &View,
+    pinned: Option<u32>,
     sealer: &mut WorkspaceSealer,
     record: &Record,
     value: Option<Vec<u8>>,
-) -> Record {
+) -> Result<Record, Reason> {
     let listed = |header: &&Header| !is_own(header) && view.headers.contains(&header.name);
     let mut headers: Vec<Header> = record.headers.iter().filter(listed).cloned().collect();
     headers.push(policy_header(policy));
-    let key = record.key.as_ref().map(|key| sealer.view_key(key, &view.name));
-    Record { key, value, headers, timestamp: record.timestamp }
+    let key = record.key.as_ref().map(|key| sealer.view_key(key, &view.name, pinned)).transpose()?;
+    Ok(Record { key, value, headers, timestamp: record.timestamp })
 }
 
 fn policy_header(policy: &Policy) -> Header {
@@ -107,4 +110,59 @@ fn policy_header(policy: &Policy) -> Header {
 /// Whether a header is named like sivcar's own, in any case of letters: such do not come in from outside.
 fn is_own(header: &Header) -> bool {
     header.name.get(..OWN_HEADERS.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(OWN_HEADERS))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use crate::privacy::control::{Pin, Table};
+    use crate::privacy::keyset::{Keyring, Keyset};
+    use crate::privacy::policy::Policy;
+    use crate::privacy::protect::{Outputs, Protector};
+    use crate::privacy::seal::parse_token;
+    use crate::privacy::settings::{Unlisted, View};
+    use crate::record::Record;
+
+    /// Under which key the view's record key is sealed, the keyset's primary being 2.
+    fn sealed_under(pinned: &[(Option<&str>, u32)], value: Option<&str>) -> Result<u32, super::Reason> {
+        let mut settings = crate::privacy::settings::tests::settings();
+        let topics = settings.sources.iter().map(|source| (source.topic.clone(), "debug.topic".to_owned())).take(1);
+        let view = View {
+            name: "debug".into(),
+            clearance: 0,
+            unlisted: Unlisted::Mask,
+            show: Vec::new(),
+            headers: [].into(),
+            topics: topics.collect(),
+        };
+        settings.sources[0].workspace = Some("acme".into());
+        settings.views = vec![view];
+        let pin = |(workspace, id): &(Option<&str>, u32)| {
+            (Pin { topic: "debug.topic".into(), workspace: workspace.map(str::to_owned) }, *id)
+        };
+        let table = Table { version: 1, pinned: pinned.iter().map(pin).collect(), ..Table::default() };
+        let mut keyset = Keyset::generate(&[7; 64], 1);
+        keyset.add(&[8; 64], 2).unwrap();
+        keyset = keyset.promoted(2).unwrap();
+        let keyring = Arc::new(Keyring::new(Some(Arc::new(keyset)), BTreeMap::new()));
+        let policy = Arc::new(Policy::compile(&settings, &table).unwrap());
+        let record = Record { key: Some(b"7".to_vec()), value: value.map(Into::into), ..Record::default() };
+        let mut outputs = Outputs::default();
+        Protector::new(policy, keyring).protect(0, &record, &mut outputs).map_err(|rejection| rejection.reason)?;
+        let token = String::from_utf8(outputs.views[0].1.key.clone().unwrap()).unwrap();
+        Ok(u32::from_be_bytes(parse_token(&token).unwrap()[1..5].try_into().unwrap()))
+    }
+
+    #[test]
+    fn a_views_record_key_is_sealed_under_the_pinned_key_whatever_the_primary() {
+        for value in [Some("{}"), None] {
+            assert_eq!(sealed_under(&[], value), Ok(2), "no control topic pins one");
+            assert_eq!(sealed_under(&[(None, 1)], value), Ok(1));
+            assert_eq!(sealed_under(&[(None, 2), (Some("acme"), 1)], value), Ok(1), "its own keyset's");
+            assert_eq!(sealed_under(&[(None, 1), (Some("beta"), 2)], value), Ok(1));
+            assert_eq!(sealed_under(&[(None, 9)], value), Err(super::Reason::KeysetMissing));
+        }
+    }
 }

@@ -6,7 +6,7 @@
 //! workspace, the most specific first. Deliberately not here: documents and bytes.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::control::{Domain, Table};
@@ -25,7 +25,7 @@ pub struct Policy {
     layouts: Vec<CompiledLayout>,
     workspaces: HashMap<String, WorkspaceRules>,
     everywhere: WorkspaceRules,
-    pinned: BTreeMap<String, u32>,
+    pins: HashMap<String, Pins>,
 }
 
 /// Why a policy cannot be compiled.
@@ -46,12 +46,23 @@ pub enum PolicyError {
     },
 }
 
+/// The keys that are pinned for one topic.
+#[derive(Debug, Default)]
+struct Pins {
+    general: Option<u32>,
+    own: HashMap<String, u32>,
+}
+
 /// The rules of one workspace.
 #[derive(Debug)]
 struct WorkspaceRules {
     stage: Stage,
     /// By `since`.
     effective: Vec<Effective>,
+    /// Since when all is to be sealed anew; 0: never.
+    resealed: u64,
+    /// Since when profiles are to be forgotten; 0: never.
+    erased: u64,
     fold: Rules,
     exact: Rules,
 }
@@ -74,7 +85,7 @@ impl Policy {
         );
         names.extend(table.marks.keys().map(|key| key.workspace.as_str()));
         names.extend(table.domains.keys().map(|(workspace, _)| workspace.as_str()));
-        names.extend(table.stages.keys().map(String::as_str));
+        names.extend(table.stages.keys().chain(table.reseals.keys()).chain(table.erased.keys()).map(String::as_str));
         names.remove(EVERYWHERE);
         let compile = |name: &str| WorkspaceRules::compile(name, settings, table);
         Ok(Policy {
@@ -86,7 +97,7 @@ impl Policy {
                 .map(|name| Ok((name.to_owned(), compile(name)?)))
                 .collect::<Result<_, PolicyError>>()?,
             everywhere: compile(EVERYWHERE)?,
-            pinned: table.pinned.clone(),
+            pins: pins(table),
         })
     }
 
@@ -95,15 +106,30 @@ impl Policy {
         self.version
     }
 
-    /// Whether a mark became newly effective anywhere after the version `through`.
+    /// Whether anything concerns profiles anywhere after the version `through`: a mark became newly effective, a workspace is to be
+    /// sealed anew or forgotten.
     pub fn concerns_after(&self, through: u64) -> bool {
-        let last = |rules: &WorkspaceRules| rules.effective.last().is_some_and(|moment| moment.since > through);
+        let last = |rules: &WorkspaceRules| {
+            let effective = rules.effective.last().map_or(0, |moment| moment.since);
+            effective.max(rules.resealed).max(rules.erased) > through
+        };
         self.workspaces.values().chain([&self.everywhere]).any(last)
     }
 
-    /// The id of the key that is pinned for `topic`.
-    pub fn pinned(&self, topic: &str) -> Option<u32> {
-        self.pinned.get(topic).copied()
+    /// The id of the key that is pinned for `topic`: for `workspace`, where it has a keyset of its own, else for all others.
+    pub fn pinned(&self, topic: &str, workspace: Option<&str>) -> Option<u32> {
+        let pins = self.pins.get(topic)?;
+        workspace.and_then(|workspace| pins.own.get(workspace)).copied().or(pins.general)
+    }
+
+    /// The version since which all that `workspace` sealed is to be sealed anew; 0: never.
+    pub fn resealed(&self, workspace: &str) -> u64 {
+        self.workspace(workspace).resealed
+    }
+
+    /// The version since which the profiles of `workspace` are to be forgotten; 0: never.
+    pub fn erased(&self, workspace: &str) -> u64 {
+        self.workspace(workspace).erased
     }
 
     /// The configuration it was compiled from.
@@ -153,8 +179,23 @@ impl WorkspaceRules {
         let marks = applying(workspace, table)?;
         let rules = |case| Rules::compile(workspace, case, settings, table, &marks);
         let effective = since::effective(workspace, stage, &marks, table);
-        Ok(Self { stage, effective, fold: rules(Case::Fold), exact: rules(Case::Exact) })
+        let resealed = since::resealed(workspace, table).unwrap_or_default();
+        let erased = table.erased.get(workspace).copied().filter(|since| *since <= table.version).unwrap_or_default();
+        Ok(Self { stage, effective, resealed, erased, fold: rules(Case::Fold), exact: rules(Case::Exact) })
     }
+}
+
+/// The pinned keys by topic.
+fn pins(table: &Table) -> HashMap<String, Pins> {
+    let mut pins: HashMap<String, Pins> = HashMap::new();
+    for (pin, id) in &table.pinned {
+        let topic = pins.entry(pin.topic.clone()).or_default();
+        match &pin.workspace {
+            Some(workspace) => _ = topic.own.insert(workspace.clone(), *id),
+            None => topic.general = Some(*id),
+        }
+    }
+    pins
 }
 
 /// A mark that holds in a workspace; its place among them is its index.

@@ -196,8 +196,10 @@ impl Protector {
         let workspace = known.unwrap_or(EVERYWHERE);
         let mut sealer = self.sealer.of(workspace).map_err(rejected)?;
         outputs.protected = protected_record(policy, workspace, record, None);
-        for (index, view) in views_of(policy, source) {
-            outputs.views.push((index, view_record(policy, view, &mut sealer, record, None)));
+        for (index, view, topic) in views_of(policy, source) {
+            let pinned = policy.pinned(topic, Some(workspace));
+            let record = view_record(policy, view, pinned, &mut sealer, record, None).map_err(rejected)?;
+            outputs.views.push((index, record));
         }
         Ok(())
     }

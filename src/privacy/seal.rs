@@ -78,7 +78,7 @@ impl Sealer {
     /// Builds the ciphers of the enabled keys of `keyset`.
     pub fn new(keyset: &Keyset) -> Self {
         let enabled = keyset.keys().iter().filter(|key| key.status() == Status::Enabled);
-        let mut ciphers: Vec<Cipher> = enabled.map(Cipher::new).collect();
+        let mut ciphers: Vec<Cipher> = enabled.map(|key| Cipher::new(key)).collect();
         ciphers.sort_by_key(|cipher| cipher.id != keyset.primary()); // stable: the others keep their order
         Self { ciphers }
     }

@@ -1,11 +1,11 @@
 //! When marks became newly effective: the versions that every profile must answer, each once.
 //!
 //! A mark on an attribute is newly effective at the version that made it, or that brought its workspace into `enforced`, whichever is
-//! later; and again when the settings of its domain change. Always holds: outside `enforced` there are none, and none lies beyond the
+//! later; and again when the settings of its domain change, or the workspace is to be sealed anew. Always holds: outside `enforced` there are none, and none lies beyond the
 //! policy's version. Marks for one event concern no profile. Deliberately not here: which profiles hold the attribute.
 
 use super::control::Table;
-use super::mark::On;
+use super::mark::{EVERYWHERE, On};
 use super::policy::{Applying, domain_settings};
 use super::settings::Stage;
 
@@ -39,11 +39,18 @@ pub(super) fn effective(workspace: &str, stage: Stage, marks: &[Applying], table
         moments.push(moment(base, at.clone()));
         let domain = mark.domain.clone().unwrap_or_else(|| path.keys());
         let changed = domain_settings(workspace, &domain, table).and_then(|domain| domain.since);
-        moments.extend(changed.filter(|since| *since > base).map(|since| moment(since, None)));
+        let later = changed.into_iter().chain(resealed(workspace, table)).filter(|since| *since > base);
+        moments.extend(later.map(|since| moment(since, None)));
     }
     moments.retain(|moment| moment.since <= table.version);
     moments.sort_by_key(|moment| moment.since); // stable: the most specific first
     moments
+}
+
+/// Since when all that `workspace` sealed is to be sealed anew, where it was asked for it or for every workspace.
+pub(super) fn resealed(workspace: &str, table: &Table) -> Option<u64> {
+    let asked = [workspace, EVERYWHERE].map(|name| table.reseals.get(name).copied());
+    asked.into_iter().flatten().filter(|since| *since <= table.version).max()
 }
 
 #[cfg(test)]

@@ -126,13 +126,21 @@ impl WorkspaceSealer<'_> {
         Ok(())
     }
 
-    /// The view token of a record key's bytes.
-    pub fn view_key(&mut self, key: &[u8], view: &str) -> Vec<u8> {
-        self.plaintext.clear();
-        self.plaintext.extend_from_slice(key);
-        let (workspace, mut token) = (self.workspace, Vec::new());
-        self.token(Associated::View { workspace, view }, &mut token);
-        token
+    /// The view token of a record key's bytes, under the key that is `pinned` for the view's topic; where no control topic
+    /// pins one, under the primary.
+    ///
+    /// # Errors
+    /// [`Reason::KeysetMissing`]: the keyset does not have the pinned key.
+    pub fn view_key(&mut self, key: &[u8], view: &str, pinned: Option<u32>) -> Result<Vec<u8>, Reason> {
+        self.associated.clear();
+        Associated::View { workspace: self.workspace, view }.write(self.associated);
+        self.sealed.clear();
+        let id = pinned.unwrap_or_else(|| self.primary());
+        let done = self.sealer.seal_under(id, self.associated, key, self.sealed);
+        done.map_err(|_| Reason::KeysetMissing)?;
+        let mut token = Vec::new();
+        seal::token(self.sealed, &mut token);
+        Ok(token)
     }
 
     /// The salt of the synthetic event of one profile and version: the SIV over both, base64url. One profile and version always

@@ -88,7 +88,7 @@ impl<L: Log> Worker<L> {
         if task.store.is_some() {
             return Ok(());
         }
-        let pinned = snapshot.policy.pinned(changelog);
+        let pinned = snapshot.policy.pinned(changelog, None);
         let pinned = pinned.ok_or_else(|| Fault::Fatal(format!("no key is pinned for {changelog}")))?;
         let codec = Codec::new(&plan.settings.group, &route.source, &snapshot.keyring, pinned);
         let high = self.consumer.bounds(&Partition::new(changelog.clone(), partition.number))?.high;

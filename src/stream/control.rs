@@ -7,6 +7,7 @@
 //! no offsets: it stands for no task, and its fencing is the producer's own.
 
 mod follow;
+mod keys;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -13,6 +13,7 @@ pub mod error;
 mod fixture;
 pub mod happening;
 pub mod log;
+mod pace;
 mod pipeline;
 mod restore;
 #[cfg(test)]

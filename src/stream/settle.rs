@@ -65,10 +65,12 @@ impl Pipeline {
         let record_key = input.record.key.as_deref().ok_or(Reason::ProfileWithoutKey)?;
         let version = self.snapshot().version();
         let key = self.codec(source)?.key(record_key)?;
-        let held = match hand.store.get(hand.overlay, &key) {
+        let entry = hand.store.get(hand.overlay, &key);
+        let held = match entry {
             Some(entry) => Some(self.codec(source)?.open(&key, &entry.sealed)?),
             None => None,
         };
+        let held = held.filter(|held| !self.is_forgotten(held));
         let mut events = Vec::new();
         let count = match &held {
             Some(held) => self.settle(source, held, &mut events)?,
@@ -98,8 +100,13 @@ impl Pipeline {
                 return Err(Untouched::Fault(Fault::Fatal(text.to_owned())));
             }
         };
-        let change = self.change(source, &input.partition, key, state, held.is_some(), outputs)?;
+        let change = self.change(source, &input.partition, key, state, entry.is_some(), outputs)?;
         Ok((change, count.unwrap_or(0)))
+    }
+
+    /// Whether its workspace is to be forgotten, and `state` is from before that.
+    pub(super) fn is_forgotten(&self, state: &State) -> bool {
+        state.settled < self.snapshot().policy.erased(&state.profile.workspace)
     }
 
     /// The workspace of the profile that `record` deletes, where there is one.
@@ -195,7 +202,7 @@ impl Pipeline {
         if !self.codecs.contains_key(&source) {
             let route = &self.routes[source];
             let changelog = route.changelog.as_deref().unwrap_or_default();
-            let pinned = self.snapshot().policy.pinned(changelog).ok_or(ChangelogError::NoDefault)?;
+            let pinned = self.snapshot().policy.pinned(changelog, None).ok_or(ChangelogError::NoDefault)?;
             let codec = Codec::new(&self.group, &route.source, &self.snapshot().keyring, pinned);
             self.codecs.insert(source, codec);
         }

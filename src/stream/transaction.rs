@@ -49,8 +49,10 @@ pub struct SourceTally {
     pub done: Tally,
     /// Synthetic events.
     pub synthetic: u64,
-    /// Profiles whose documents the walk wrote anew.
+    /// Profiles that the walk wrote anew.
     pub rewritten: u64,
+    /// Profiles that the walk deleted with their workspace.
+    pub forgotten: u64,
     /// Profiles that could not be settled: their documents went to the dead letters.
     pub abandoned: u64,
 }

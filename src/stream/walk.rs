@@ -7,7 +7,7 @@
 //! its share of a transaction behind the live records, and the share falls when committing gets slow. Deliberately not here: what
 //! settling is ([`super::settle`]).
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::changelog::{ChangelogError, SETTLED_THROUGH};
 use super::log::{Fault, Fetched, Log, Outgoing};
@@ -68,53 +68,6 @@ impl Walk {
     }
 }
 
-/// How many profiles a transaction's walk takes.
-#[derive(Debug)]
-pub(super) struct Pace {
-    share: usize,
-    most: usize,
-    /// How often the broker refused a transaction of walks since one was committed.
-    refusals: usize,
-    /// The broker refuses what the next profile's walk writes: it goes to the dead letters instead.
-    pub reject: bool,
-}
-
-/// The share of a transaction's records that the walk takes at least.
-const LEAST: usize = 100;
-
-impl Pace {
-    /// A pace for transactions of at most `records`.
-    pub(super) fn new(records: usize) -> Self {
-        Self { share: (records / 10).max(1), most: records.max(1), refusals: 0, reject: false }
-    }
-
-    /// How many profiles the next transaction takes.
-    pub(super) fn share(&self) -> usize {
-        self.share
-    }
-
-    /// Takes in how long a commit took against what a transaction may take: slower means fewer, down to a hundredth.
-    pub(super) fn learn(&mut self, commit: Duration, target: Duration) {
-        let slow = commit > target;
-        let share = if slow { self.share / 2 } else { self.share + self.share / 4 + 1 };
-        self.share = share.clamp((self.most / LEAST).max(1), self.most);
-        (self.refusals, self.reject) = (0, false);
-    }
-
-    /// Takes in that the broker refused a transaction of walks alone: then one profile of one task is tried at a time, and refused
-    /// once more it goes to the dead letters.
-    pub(super) fn refused(&mut self) {
-        self.reject = self.refusals > 0 && !self.reject;
-        self.refusals += 1;
-        self.share = 1;
-    }
-
-    /// Which of `walks` walks goes on alone, if the others must wait.
-    pub(super) fn alone(&self, walks: usize) -> Option<usize> {
-        (self.refusals > 0).then(|| (self.refusals - 1) / 2 % walks.max(1))
-    }
-}
-
 /// What the walk makes of one profile.
 pub(super) enum Walked {
     /// No version concerns it: nothing is written.
@@ -130,6 +83,8 @@ pub(super) enum Walked {
         /// Its state before.
         state: State,
     },
+    /// Its workspace is to be forgotten, and it is with it.
+    Forgotten(Vec<Outgoing>, Change),
     /// Its document cannot be protected as the policy is now.
     Rejected(Rejection, State),
 }
@@ -174,6 +129,11 @@ impl Pipeline {
                 hand.overlay.look_at(key.clone(), self.snapshot().version());
                 return Ok(Vec::new());
             }
+            Walked::Forgotten(outputs, (key, entry)) => {
+                hand.overlay.set(key, entry);
+                tally.sources.entry(source).or_default().forgotten += 1;
+                return Ok(outputs);
+            }
             Walked::Rejected(rejection, state) => (rejection, state),
             Walked::Settled { state, .. } if treatment != Treatment::Protect => (Reason::BrokerRefused.into(), state),
             Walked::Settled { state, outputs, .. } if !self.fit(&outputs) => (Reason::OutputTooLarge.into(), state),
@@ -210,6 +170,9 @@ impl Pipeline {
             Err(ChangelogError::Keyset | ChangelogError::KeyGone) => return Ok(Walked::Nothing),
             Err(error) => return Err(Fault::Fatal(format!("a profile of {partition}: {error}"))),
         };
+        if self.is_forgotten(&state) {
+            return self.forget(source, partition, key, &state, hand);
+        }
         match self.rewrite(source, partition, key, &state) {
             Ok(None) => Ok(Walked::Nothing),
             Ok(Some((outputs, events, change))) => Ok(Walked::Settled { outputs, events, change, state }),
@@ -218,7 +181,40 @@ impl Pipeline {
         }
     }
 
-    /// The events of `state`, its document anew, and its changelog record.
+    /// Deletes `state`, whose workspace is to be forgotten, as a null value that is read would: in the protected topic, the views and the
+    /// changelog.
+    fn forget(
+        &mut self,
+        source: usize,
+        partition: &Partition,
+        key: &StateKey,
+        state: &State,
+        hand: &Hand,
+    ) -> Result<Walked, Fault> {
+        let record_key = self.codec(source).and_then(|codec| codec.record_key(key));
+        let record_key = record_key.map_err(|error| Fault::Fatal(format!("a profile of {partition}: {error}")))?;
+        let deleted = as_read(partition, record_key, state, None);
+        let mut outputs = Vec::new();
+        match self.protect(source, &deleted, Some(hand), &mut outputs) {
+            Ok(Some((change, _))) => {
+                let changelog = outputs.len() - 1; // a state that was there is deleted by the last record
+                self.mark_synthetic(&mut outputs[..changelog]);
+                Ok(Walked::Forgotten(outputs, change))
+            }
+            Ok(None) => Ok(Walked::Nothing),
+            Err(Untouched::Rejected(rejection)) => Ok(Walked::Rejected(rejection, state.clone())),
+            Err(Untouched::Fault(fault)) => Err(fault),
+        }
+    }
+
+    /// Says on `outputs` that nobody wrote their like to the raw topic.
+    fn mark_synthetic(&self, outputs: &mut [Outgoing]) {
+        let header = synthetic_header(self.snapshot().version());
+        outputs.iter_mut().for_each(|output| output.record.headers.push(header.clone()));
+    }
+
+    /// The events of `state`, its document anew, and its changelog record. One that holds nothing marked is written to the changelog
+    /// alone, where its workspace is to be sealed anew.
     fn rewrite(
         &mut self,
         source: usize,
@@ -228,15 +224,18 @@ impl Pipeline {
     ) -> Result<Option<(Vec<Outgoing>, u64, Change)>, Untouched> {
         let record_key = self.codec(source)?.record_key(key)?;
         let mut outputs = Vec::new();
-        let Some(events) = self.settle(source, state, &mut outputs)? else { return Ok(None) };
-        let first = outputs.len();
-        self.protect(source, &as_read(partition, record_key, state), None, &mut outputs)?;
-        outputs[first..]
-            .iter_mut()
-            .for_each(|output| output.record.headers.push(synthetic_header(self.snapshot().version())));
+        let events = self.settle(source, state, &mut outputs)?;
+        if events.is_some() {
+            let first = outputs.len();
+            let document = Some(state.profile.document.clone());
+            self.protect(source, &as_read(partition, record_key, state, document), None, &mut outputs)?;
+            self.mark_synthetic(&mut outputs[first..]);
+        } else if state.settled >= self.snapshot().policy.resealed(&state.profile.workspace) {
+            return Ok(None);
+        }
         let settled = self.settled(state);
         let change = self.change(source, partition, key.clone(), Some(settled), true, &mut outputs)?;
-        Ok(Some((outputs, events, change)))
+        Ok(Some((outputs, events.unwrap_or(0), change)))
     }
 
     /// A profile that cannot be settled: its document goes to the dead letters, and it counts as settled.
@@ -250,7 +249,7 @@ impl Pipeline {
     ) -> Result<(Vec<Outgoing>, Change), Fault> {
         let codec = self.codec(source).and_then(|codec| codec.record_key(key));
         let record_key = codec.map_err(|error| Fault::Fatal(format!("a profile of {partition}: {error}")))?;
-        let input = as_read(partition, record_key, state);
+        let input = as_read(partition, record_key, state, Some(state.profile.document.clone()));
         let mut outputs = vec![self.fitting_letter(source, &input, rejection, Extent::Whole)];
         let settled = self.settled(state);
         let change = self.change(source, partition, key.clone(), Some(settled), true, &mut outputs);
@@ -280,9 +279,8 @@ impl Pipeline {
     }
 }
 
-/// The document of `state` as a record that was read where its last one stood, at the present time.
-fn as_read(partition: &Partition, record_key: Vec<u8>, state: &State) -> Fetched {
-    let value = Some(state.profile.document.clone());
+/// `value` as a record of the profile `state`, read where its last one stood, at the present time.
+fn as_read(partition: &Partition, record_key: Vec<u8>, state: &State, value: Option<Vec<u8>>) -> Fetched {
     let record = Record { key: Some(record_key), value, headers: Vec::new(), timestamp: Some(now_ms()) };
     Fetched { partition: partition.clone(), offset: state.offset, record }
 }

@@ -14,11 +14,11 @@ use super::context::Context;
 use super::error::Error;
 use super::happening::Happening;
 use super::log::{Consumer, Fault, Fetched, Log, Rebalance};
+use super::pace::Pace;
 use super::pipeline::Pipeline;
 use super::restore::Restore;
 use super::task::Task;
 use super::transaction::Names;
-use super::walk::Pace;
 use crate::record::Partition;
 
 /// How long a poll waits for a first record, unless the batch time is shorter.

@@ -114,7 +114,8 @@ metrics! {
     task_open: IntGaugeVec "sivcar_task_open" ["source", "partition"] "1 while records of this task are processed, 0 while it waits or is stopped; absent where another process has it";
     task_stops: IntCounterVec "sivcar_task_stops_total" ["source", "reason"] "Tasks stopped until a person has looked, by reason";
     synthetic: IntCounterVec "sivcar_synthetic_events_total" ["source"] "Synthetic profile.updated events committed, by the source of the profiles";
-    rewritten: IntCounterVec "sivcar_profiles_rewritten_total" ["source"] "Profiles whose documents were written anew because a mark became effective";
+    rewritten: IntCounterVec "sivcar_profiles_rewritten_total" ["source"] "Profiles that were written anew because a mark became effective or their workspace is sealed anew";
+    forgotten: IntCounterVec "sivcar_profiles_forgotten_total" ["source"] "Profiles that were deleted because their workspace is erased";
     abandoned: IntCounterVec "sivcar_profiles_abandoned_total" ["source"] "Profiles that could not be settled: their documents went to the dead letters";
     backfill: IntGaugeVec "sivcar_backfill_remaining_profiles" ["source", "partition"] "Profiles that the walk under way has not looked at yet";
     restored: IntGaugeVec "sivcar_restored_records" ["source", "partition"] "Changelog records read by the task's last restore, while it goes on and after";
@@ -175,7 +176,9 @@ impl Metrics {
                 self.dead_letters.with_label_values(&[source.as_str(), reason.code()]);
             }
             self.clear_fields.with_label_values(&[source.as_str()]);
-            for counter in [&self.own_removed, &self.synthetic, &self.rewritten, &self.abandoned, &self.hanging] {
+            for counter in
+                [&self.own_removed, &self.synthetic, &self.rewritten, &self.forgotten, &self.abandoned, &self.hanging]
+            {
                 counter.with_label_values(&[source.as_str()]);
             }
         }

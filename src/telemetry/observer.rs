@@ -86,10 +86,11 @@ impl Metrics {
 
     fn committed(&self, batch: &BatchTally) {
         for (source, tally) in &batch.sources {
-            let SourceTally { protected, rejected, done, synthetic, rewritten, abandoned } = tally;
+            let SourceTally { protected, rejected, done, synthetic, rewritten, forgotten, abandoned } = tally;
             let Some(source) = self.sources.get(*source).map(String::as_str) else { continue };
             self.synthetic.with_label_values(&[source]).inc_by(*synthetic);
             self.rewritten.with_label_values(&[source]).inc_by(*rewritten);
+            self.forgotten.with_label_values(&[source]).inc_by(*forgotten);
             self.abandoned.with_label_values(&[source]).inc_by(*abandoned);
             self.records.with_label_values(&[source, "protected"]).inc_by(*protected);
             for (reason, count) in rejected {
@@ -154,6 +155,7 @@ mod tests {
                 done,
                 synthetic: 3,
                 rewritten: 2,
+                forgotten: 3,
                 abandoned: 1,
             },
         );
@@ -218,6 +220,7 @@ mod tests {
             "sivcar_task_open{partition=\"4\",source=\"raw\"} 0",
             "sivcar_synthetic_events_total{source=\"raw\"} 3",
             "sivcar_profiles_rewritten_total{source=\"raw\"} 2",
+            "sivcar_profiles_forgotten_total{source=\"raw\"} 3",
             "sivcar_profiles_abandoned_total{source=\"raw\"} 1",
             "sivcar_backfill_remaining_profiles{partition=\"3\",source=\"raw\"} 5",
             "sivcar_restored_records{partition=\"3\",source=\"raw\"} 12",

@@ -345,7 +345,8 @@ impl<'a> Run<'a> {
                 }
                 table.version = version;
                 let policy = Policy::compile(&checker.settings, &table).map_err(|error| error.to_string())?;
-                place.insert(Protector::new(Arc::new(policy), checker.keyring.clone()))
+                let keyring = checker.keyring.promoted(&table.primaries).map_err(|(_, error)| error.to_string())?;
+                place.insert(Protector::new(Arc::new(policy), Arc::new(keyring)))
             }
         })
     }

@@ -1,7 +1,7 @@
 //! What must hold for any input, as one predicate each: property tests and fuzz targets call the same.
 
-use sivcar::privacy::control::{ControlKey, Domain, KeyRecord, Table};
-use sivcar::privacy::keyset::{Key, Keyset};
+use sivcar::privacy::control::{ControlKey, Domain, KeyRecord, Moment, Table};
+use sivcar::privacy::keyset::Keyset;
 use sivcar::privacy::mark::{self, Mark};
 use sivcar::privacy::path::Path;
 use sivcar::privacy::scan::{Document, Kind, Limits, Tape, scan, scan_value};
@@ -80,8 +80,7 @@ pub fn keyset_round_trips(bytes: &[u8]) {
         Ok(keyset) => {
             let json = keyset.to_json();
             let again = Keyset::parse(json.expose().as_bytes()).expect("what is written is read");
-            let keys =
-                |keyset: &Keyset| keyset.keys().iter().map(|key: &Key| (key.id(), key.status())).collect::<Vec<_>>();
+            let keys = |keyset: &Keyset| keyset.keys().iter().map(|key| (key.id(), key.status())).collect::<Vec<_>>();
             assert_eq!((again.primary(), keys(&again)), (keyset.primary(), keys(&keyset)));
             assert!(again.to_json().expose() == json.expose(), "a keyset changes as it is written");
             assert!(!shows(&format!("{keyset:?}"), bytes), "a keyset prints its keys");
@@ -126,7 +125,16 @@ pub fn control_is_taken_or_refused(offset: i64, key: &[u8], value: &[u8]) {
             assert_eq!(table.keys.get(&id), readable::<KeyRecord>(value).as_ref());
             assert_eq!(table.keys.is_empty(), taken.is_err());
         }
-        ControlKey::Pinned { topic } => assert_eq!(table.pinned.contains_key(&topic), taken.is_ok()),
+        ControlKey::Primary { workspace } => assert_eq!(table.primaries.contains_key(&workspace), taken.is_ok()),
+        ControlKey::Pinned(pin) => assert_eq!(table.pinned.contains_key(&pin), taken.is_ok()),
+        ControlKey::Reseal { workspace } => {
+            let since = readable::<Moment>(value).map(|moment| moment.since.unwrap_or(version));
+            assert_eq!((table.reseals.get(&workspace).copied(), taken.is_err()), (since, since.is_none()));
+        }
+        ControlKey::Erased { workspace } => {
+            let since = readable::<Moment>(value).map(|moment| moment.since.unwrap_or(version));
+            assert_eq!((table.erased.get(&workspace).copied(), taken.is_err()), (since, since.is_none()));
+        }
         ControlKey::Incarnation => assert_eq!(table.incarnation.is_none(), taken.is_err()),
     }
     assert_eq!(table.version, if taken.is_ok() { version } else { 0 });

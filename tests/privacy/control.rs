@@ -7,7 +7,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use sivcar::privacy::control::{
-    ControlKey, ControlValue, Domain, Incarnation, KeyRecord, PAD_MAX, Pinned, StageRecord, Table,
+    ControlKey, ControlValue, Domain, Incarnation, KeyRecord, Moment, PAD_MAX, Pin, Pinned, Primary, StageRecord, Table,
 };
 use sivcar::privacy::keyset::Status;
 use sivcar::privacy::mark::{self, Mark, MarkKey, On, Protect};
@@ -33,7 +33,11 @@ fn key() -> impl Strategy<Value = ControlKey> {
         2 => (workspace(), "[ab]|\\PC{1,8}").prop_map(|(workspace, name)| ControlKey::Domain { workspace, name }),
         1 => workspace().prop_map(|workspace| ControlKey::Stage { workspace }),
         1 => prop_oneof![0u32..3, any::<u32>()].prop_map(|id| ControlKey::Key { id }),
-        1 => "[ab]|\\PC{1,8}".prop_map(|topic| ControlKey::Pinned { topic }),
+        1 => workspace().prop_map(|workspace| ControlKey::Primary { workspace }),
+        1 => ("[ab]|\\PC{1,8}", option::of(workspace()))
+            .prop_map(|(topic, workspace)| ControlKey::Pinned(Pin { topic, workspace })),
+        1 => workspace().prop_map(|workspace| ControlKey::Reseal { workspace }),
+        1 => workspace().prop_map(|workspace| ControlKey::Erased { workspace }),
         1 => Just(ControlKey::Incarnation),
     ]
 }
@@ -82,7 +86,13 @@ fn record() -> impl Strategy<Value = (ControlKey, Option<ControlValue>)> {
             ControlKey::Key { .. } => ("\\PC{0,6}", select(vec![Status::Enabled, Status::Disabled]))
                 .prop_map(|(check, status)| ControlValue::Key(KeyRecord { check, status }))
                 .boxed(),
-            ControlKey::Pinned { .. } => {
+            ControlKey::Primary { .. } => {
+                any::<u32>().prop_map(|id| ControlValue::Primary(Primary { id: id.to_string(), since: None })).boxed()
+            }
+            ControlKey::Reseal { .. } | ControlKey::Erased { .. } => {
+                since().prop_map(|since| ControlValue::Moment(Moment { since })).boxed()
+            }
+            ControlKey::Pinned(_) => {
                 any::<u32>().prop_map(|id| ControlValue::Pinned(Pinned { id: id.to_string() })).boxed()
             }
             ControlKey::Incarnation => {
@@ -103,9 +113,23 @@ fn held(table: &Table) -> BTreeMap<Vec<u8>, ControlValue> {
         (ControlKey::Stage { workspace: workspace.clone() }, ControlValue::Stage(stage.clone()))
     });
     let keys = table.keys.iter().map(|(id, key)| (ControlKey::Key { id: *id }, ControlValue::Key(key.clone())));
-    let pinned = table.pinned.iter().map(|(topic, id)| {
-        (ControlKey::Pinned { topic: topic.clone() }, ControlValue::Pinned(Pinned { id: id.to_string() }))
+    let primaries = table.primaries.iter().map(|(workspace, id)| {
+        let value = Primary { id: id.to_string(), since: None };
+        (ControlKey::Primary { workspace: workspace.clone() }, ControlValue::Primary(value))
     });
+    let pinned = table
+        .pinned
+        .iter()
+        .map(|(pin, id)| (ControlKey::Pinned(pin.clone()), ControlValue::Pinned(Pinned { id: id.to_string() })));
+    let moment = |since: &u64| ControlValue::Moment(Moment { since: Some(*since) });
+    let reseals = table
+        .reseals
+        .iter()
+        .map(|(workspace, since)| (ControlKey::Reseal { workspace: workspace.clone() }, moment(since)));
+    let erased = table
+        .erased
+        .iter()
+        .map(|(workspace, since)| (ControlKey::Erased { workspace: workspace.clone() }, moment(since)));
     let nonce = table
         .incarnation
         .iter()
@@ -114,7 +138,10 @@ fn held(table: &Table) -> BTreeMap<Vec<u8>, ControlValue> {
         .chain(domains)
         .chain(stages)
         .chain(keys)
+        .chain(primaries)
         .chain(pinned)
+        .chain(reseals)
+        .chain(erased)
         .chain(nonce)
         .map(|(key, value)| (key.encode(), value))
         .collect()
@@ -134,6 +161,7 @@ fn taken(key: &ControlKey, value: ControlValue, version: u64) -> ControlValue {
         ControlValue::Stage(stage) => {
             ControlValue::Stage(StageRecord { since: stage.since.or(Some(version)), ..stage })
         }
+        ControlValue::Moment(moment) => ControlValue::Moment(Moment { since: moment.since.or(Some(version)) }),
         as_written => as_written,
     }
 }

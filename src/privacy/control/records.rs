@@ -4,12 +4,14 @@
 //! keep two. Deliberately not here: what the records come to together ([`super::Table`]).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::privacy::keyset::{Key, Keyring, Status};
+use super::values::{Domain, Incarnation, KeyRecord, Moment, PAD_MAX, Pinned, Primary, StageRecord};
+use crate::privacy::keyset::{Key, Keyring, Keyset};
 use crate::privacy::mark::{self, Mark, MarkKey, On};
 use crate::privacy::seal::{check_value, token};
 use crate::privacy::settings::Stage;
@@ -36,14 +38,35 @@ pub enum ControlKey {
         /// Its id.
         id: u32,
     },
-    /// The key under which the record keys of a topic are sealed, whatever becomes of the primary: else compaction, tombstones and
-    /// erasure would break at each rotation.
-    Pinned {
-        /// The topic.
-        topic: String,
+    /// The key that seals for a workspace, or for all those without a keyset of their own (`*`).
+    Primary {
+        /// A workspace or `*`.
+        workspace: String,
+    },
+    /// The key under which the record keys of a topic are sealed.
+    Pinned(Pin),
+    /// All that a workspace's profiles sealed is to be sealed anew.
+    Reseal {
+        /// A workspace or `*`.
+        workspace: String,
+    },
+    /// The profiles of a workspace are to be forgotten.
+    Erased {
+        /// The workspace.
+        workspace: String,
     },
     /// The identity of this control topic.
     Incarnation,
+}
+
+/// Where record keys are sealed under one key, whatever becomes of the primary: else compaction, tombstones and erasure would break at
+/// each rotation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pin {
+    /// The topic.
+    pub topic: String,
+    /// A workspace with a keyset of its own; `None`: all others.
+    pub workspace: Option<String>,
 }
 
 /// What holds for a [`ControlKey`].
@@ -57,8 +80,12 @@ pub enum ControlValue {
     Stage(StageRecord),
     /// For a key.
     Key(KeyRecord),
+    /// For a primary.
+    Primary(Primary),
     /// For a pinned key.
     Pinned(Pinned),
+    /// For a re-seal and an erasure.
+    Moment(Moment),
     /// For the incarnation.
     Incarnation(Incarnation),
 }
@@ -72,70 +99,23 @@ pub struct ControlRecord {
     pub value: Option<ControlValue>,
 }
 
-/// The settings of a domain: shared by all marks that name it, so that two marks cannot disagree.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Domain {
-    /// Bytes of the bucket that plaintexts are filled to; 0: none.
-    #[serde(default)]
-    pub pad: u32,
-    /// Whether a second token ignores case and spaces.
-    #[serde(default)]
-    pub loose: bool,
-    /// Whether an array is one token.
-    #[serde(default)]
-    pub whole: bool,
-    /// The policy version since which these settings hold; `None`: that of its own record.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<u64>,
-}
-
-/// The largest bucket: one string at the default limit.
-pub const PAD_MAX: u32 = 65_536;
-
-/// The stage of a workspace.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct StageRecord {
-    /// What is enforced.
-    pub stage: Stage,
-    /// The policy version since which it holds; `None`: that of its own record.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub since: Option<u64>,
-    /// When it was set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at: Option<String>,
-}
-
-/// What is known of a key without having it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct KeyRecord {
-    /// Its [check value](check_value), as a token.
-    pub check: String,
-    /// Whether the keyset that told of it last lets it seal and open.
-    pub status: Status,
-}
-
-/// Which key is pinned.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pinned {
-    /// The key's id, decimal.
-    pub id: String,
-}
-
 impl ControlRecord {
-    /// The record that pins the primary of `[keys]` for `topic`, where there is one.
-    pub fn pin(topic: &str, keyring: &Keyring) -> Option<ControlRecord> {
-        let id = keyring.default_keyset()?.primary().to_string();
-        let key = ControlKey::Pinned { topic: topic.to_owned() };
-        Some(ControlRecord { key, value: Some(ControlValue::Pinned(Pinned { id })) })
+    /// The record that pins the primary of `keyset` under `pin`.
+    pub fn pin(pin: Pin, keyset: &Keyset) -> ControlRecord {
+        let value = Pinned { id: keyset.primary().to_string() };
+        ControlRecord { key: ControlKey::Pinned(pin), value: Some(ControlValue::Pinned(value)) }
+    }
+
+    /// The record that makes the key `id` the primary of `workspace`, or of `[keys]` (`*`).
+    pub fn promote(workspace: &str, id: u32) -> ControlRecord {
+        let value = Primary { id: id.to_string(), since: None };
+        let key = ControlKey::Primary { workspace: workspace.to_owned() };
+        ControlRecord { key, value: Some(ControlValue::Primary(value)) }
     }
 
     /// The records of all keys in `keyring`, disabled ones included.
     pub fn of_keys(keyring: &Keyring) -> Vec<ControlRecord> {
-        let record = |key: &Key| {
+        let record = |key: &Arc<Key>| {
             let mut check = Vec::new();
             token(&check_value(key), &mut check);
             let check = String::from_utf8(check).unwrap_or_default(); // a token is ASCII
@@ -144,14 +124,6 @@ impl ControlRecord {
         };
         keyring.keysets().flat_map(|keyset| keyset.keys()).map(record).collect()
     }
-}
-
-/// The control topic's identity: a re-created topic has another.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Incarnation {
-    /// A text nobody chose twice: letters and digits.
-    pub nonce: String,
 }
 
 /// The wire form of a key: every kind's fields together, sorted by name as canonical JSON wants.
@@ -186,7 +158,10 @@ impl ControlKey {
             }
             ControlKey::Stage { workspace } => WireKey { workspace: Some(workspace), ..of("stage") },
             ControlKey::Key { id } => WireKey { id: Some(id.to_string()), ..of("key") },
-            ControlKey::Pinned { topic } => WireKey { topic: Some(topic), ..of("pinned") },
+            ControlKey::Primary { workspace } => WireKey { workspace: Some(workspace), ..of("primary") },
+            ControlKey::Pinned(Pin { topic, workspace }) => WireKey { topic: Some(topic), workspace, ..of("pinned") },
+            ControlKey::Reseal { workspace } => WireKey { workspace: Some(workspace), ..of("reseal") },
+            ControlKey::Erased { workspace } => WireKey { workspace: Some(workspace), ..of("erased") },
             ControlKey::Incarnation => of("incarnation"),
         };
         to_json(&wire)
@@ -203,7 +178,10 @@ impl ControlKey {
             "domain" => ControlKey::Domain { workspace: workspace?, name: name? },
             "stage" => ControlKey::Stage { workspace: workspace? },
             "key" => ControlKey::Key { id: id?.parse().ok()? },
-            "pinned" => ControlKey::Pinned { topic: topic? },
+            "primary" => ControlKey::Primary { workspace: workspace? },
+            "pinned" => ControlKey::Pinned(Pin { topic: topic?, workspace }),
+            "reseal" => ControlKey::Reseal { workspace: workspace? },
+            "erased" => ControlKey::Erased { workspace: workspace? },
             "incarnation" => ControlKey::Incarnation,
             _ => return None,
         };
@@ -219,7 +197,9 @@ impl ControlValue {
             ControlValue::Domain(domain) => to_json(domain),
             ControlValue::Stage(stage) => to_json(stage),
             ControlValue::Key(key) => to_json(key),
+            ControlValue::Primary(primary) => to_json(primary),
             ControlValue::Pinned(pinned) => to_json(pinned),
+            ControlValue::Moment(moment) => to_json(moment),
             ControlValue::Incarnation(incarnation) => to_json(incarnation),
         }
     }
@@ -241,9 +221,13 @@ impl ControlValue {
                 at: None,
             }))),
             ControlKey::Key { .. } => object(bytes).map(ControlValue::Key),
-            ControlKey::Pinned { .. } => {
+            ControlKey::Primary { .. } => {
+                object::<Primary>(bytes).filter(|primary| primary.id.parse::<u32>().is_ok()).map(ControlValue::Primary)
+            }
+            ControlKey::Pinned(_) => {
                 object::<Pinned>(bytes).filter(|pinned| pinned.id.parse::<u32>().is_ok()).map(ControlValue::Pinned)
             }
+            ControlKey::Reseal { .. } | ControlKey::Erased { .. } => object(bytes).map(ControlValue::Moment),
             ControlKey::Incarnation => object(bytes).map(ControlValue::Incarnation),
         }
     }

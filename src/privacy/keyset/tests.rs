@@ -123,10 +123,10 @@ fn keys_are_added_promoted_and_disabled() {
     assert_eq!(keyset.primary(), 10);
     assert_eq!(keyset.disable(10), Err(KeysetError::PrimaryDisabled { id: 10 }));
     assert_eq!(keyset.disable(30), Err(KeysetError::UnknownId { id: 30 }));
-    assert_eq!(keyset.promote(30), Err(KeysetError::UnknownId { id: 30 }));
-    assert_eq!(keyset.promote(20), Ok(()));
+    assert_eq!(keyset.promoted(30).err(), Some(KeysetError::PrimaryMissing { id: 30 }));
+    keyset = keyset.promoted(20).expect("enabled");
     assert_eq!(keyset.disable(10), Ok(()));
-    assert_eq!(keyset.promote(10), Err(KeysetError::PrimaryDisabled { id: 10 }));
+    assert_eq!(keyset.promoted(10).err(), Some(KeysetError::PrimaryDisabled { id: 10 }));
     assert_eq!((keyset.primary(), keyset.key(10).map(Key::status)), (20, Some(Status::Disabled)));
     for id in 100..100 + (KEYS_MAX as u32 - 2) {
         keyset.add(&[3; 64], id).expect("room");
@@ -165,7 +165,7 @@ proptest! {
         for (id, material) in &keys[1..] {
             keyset.add(material, *id).expect("ids differ");
         }
-        keyset.promote(promoted.get(&keys).0).expect("enabled");
+        keyset = keyset.promoted(promoted.get(&keys).0).expect("enabled");
         let _primary_stays = keyset.disable(disabled.get(&keys).0);
         let json = keyset.to_json();
         let again = Keyset::parse(json.expose().as_bytes()).expect("our own form");

@@ -3,6 +3,8 @@
 //! Every text that holds a key is wiped when dropped, and buffers are made large enough at once, since one left behind by growth
 //! would not be. Deliberately not here: what holds between the keys of a keyset ([`super::Keyset`]).
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::IgnoredAny;
@@ -16,7 +18,7 @@ use crate::secret::Secret;
 const TYPE_URL: &str = "type.googleapis.com/google.crypto.tink.AesSivKey";
 
 /// The primary's id and the keys of a Tink JSON keyset, each valid on its own.
-pub(super) fn read(json: &[u8]) -> Result<(u32, Vec<Key>), KeysetError> {
+pub(super) fn read(json: &[u8]) -> Result<(u32, Vec<Arc<Key>>), KeysetError> {
     let wire: WireKeyset = serde_json::from_slice(json).map_err(|error| {
         let (line, column) = (error.line(), error.column());
         // serde's own text quotes the input, so only the place is kept
@@ -28,7 +30,7 @@ pub(super) fn read(json: &[u8]) -> Result<(u32, Vec<Key>), KeysetError> {
     if wire.encrypted_keyset.is_some() || wire.keyset_info.is_some() {
         return Err(KeysetError::Encrypted);
     }
-    let keys = wire.key.iter().map(WireKey::key).collect::<Result<Vec<_>, _>>()?;
+    let keys = wire.key.iter().map(|key| key.key().map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
     // Protobuf leaves a zero out
     Ok((wire.primary_key_id.unwrap_or_default(), keys))
 }
@@ -49,10 +51,10 @@ fn misplaced_array(json: &[u8]) -> Option<(usize, usize)> {
 }
 
 /// Tink's JSON of these keys, indented, with a line feed at its end.
-pub(super) fn write(primary: u32, keys: &[Key]) -> Secret<String> {
+pub(super) fn write(primary: u32, keys: &[Arc<Key>]) -> Secret<String> {
     let wire = WireKeyset {
         primary_key_id: Some(primary),
-        key: keys.iter().map(WireKey::of).collect(),
+        key: keys.iter().map(|key| WireKey::of(key)).collect(),
         encrypted_keyset: None,
         keyset_info: None,
     };

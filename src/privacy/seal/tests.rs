@@ -52,7 +52,7 @@ fn the_primary_seals_every_enabled_key_opens_and_a_disabled_one_does_neither() {
     keyset.add(&[2; 64], 20).expect("new id");
     keyset.add(&[3; 64], 30).expect("new id");
     let old = sealed(&mut Sealer::new(&keyset), b"a", b"x");
-    keyset.promote(30).expect("enabled");
+    keyset = keyset.promoted(30).expect("enabled");
     let mut sealer = Sealer::new(&keyset);
     assert_eq!(sealer.key_ids().collect::<Vec<_>>(), [30, 10, 20]);
     assert_eq!(sealed(&mut sealer, b"a", b"x")[..5], [1, 0, 0, 0, 30]);

@@ -1,14 +1,16 @@
 //! The thread that keeps the table of a running process: what is new goes into force, what went backwards stops the process.
 //!
 //! Always holds: the topic's end is confirmed only when all before it was read; topic facts, and the control topic from its
-//! beginning, are looked at anew no later than `max_staleness`. Deliberately not here: writing (`control`).
+//! beginning, are looked at anew no later than `max_staleness`. Deliberately not here: writing (`control`), and which keys there must be
+//! (`keys`).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{ControlTable, WAIT, publish, went_backwards};
-use crate::privacy::control::{ControlRecord, Table};
-use crate::privacy::keyset::{Keyring, Status};
+use super::{ControlTable, WAIT, keys, publish, went_backwards};
+use crate::privacy::control::Table;
+use crate::privacy::keyset::Keyring;
 use crate::privacy::policy::Policy;
 use crate::stream::context::Context;
 use crate::stream::current::Snapshot;
@@ -29,12 +31,12 @@ const LOOK_LIMIT: Duration = Duration::from_secs(5);
 pub(in crate::stream) fn follow<L: Log>(context: &Context<L>) -> Result<(), Error> {
     let plan = &context.plan;
     let mut keyring = context.keyring.load_full();
-    let mut control = publish(&context.log, &plan.settings.group, &wish(context, &keyring))?;
-    check_pinned(context, &control.table, &keyring)?;
+    let mut control = publish(&context.log, &plan.settings.group, &keys::wished(plan, &keyring))?;
+    keys::check(plan, &control.table, &keyring)?;
     let confirm_every = CONFIRM_EVERY.min(plan.max_staleness / 4);
     let facts_every = FACTS_EVERY.min(plan.max_staleness);
     let (mut confirmed, mut facts): (Option<Instant>, Instant) = (None, Instant::now());
-    let mut came = true;
+    let (mut came, mut in_force) = (true, InForce::default());
     while !context.stop.is_set() {
         take_keyring(context, &mut keyring)?;
         if came || confirmed.is_none_or(|at| at.elapsed() >= confirm_every) {
@@ -42,8 +44,9 @@ pub(in crate::stream) fn follow<L: Log>(context: &Context<L>) -> Result<(), Erro
             confirmed = Some(asked);
             if let Some(end) = control.caught_up()? {
                 reach_wanted(context, &mut control.table, end);
-                put_in_force(context, &keyring, &control.table)?;
-                context.current.confirm(asked, end);
+                if put_in_force(context, &keyring, &control.table, &mut in_force)? {
+                    context.current.confirm(asked, end);
+                }
             }
         }
         if facts.elapsed() >= facts_every {
@@ -56,32 +59,6 @@ pub(in crate::stream) fn follow<L: Log>(context: &Context<L>) -> Result<(), Erro
     Ok(())
 }
 
-/// What the control topic must hold: what the configuration says, and the keys.
-fn wish<L: Log>(context: &Context<L>, keyring: &Keyring) -> Vec<ControlRecord> {
-    let changelogs = context.plan.routes.iter().filter_map(|route| route.changelog.as_deref());
-    let pins = changelogs.filter_map(|topic| ControlRecord::pin(topic, keyring));
-    context.plan.wished.iter().cloned().chain(ControlRecord::of_keys(keyring)).chain(pins).collect()
-}
-
-/// Refuses a keyring without the keys that are pinned for this process's topics.
-fn check_pinned<L: Log>(context: &Context<L>, table: &Table, keyring: &Keyring) -> Result<(), Error> {
-    for topic in context.plan.routes.iter().filter_map(|route| route.changelog.as_deref()) {
-        let Some(id) = table.pinned.get(topic) else {
-            return Err(Error::Keys(format!(
-                "profiles need a keyset under [keys]: the keys of {topic} are sealed under it"
-            )));
-        };
-        let key = keyring.default_keyset().and_then(|keyset| keyset.key(*id));
-        if key.is_none_or(|key| key.status() != Status::Enabled) {
-            return Err(Error::Keys(format!(
-                "key {id}, under which the record keys of {topic} are sealed, is not an enabled key of the keyset under [keys]; \
-                 bring it back, for without it no profile is found again"
-            )));
-        }
-    }
-    Ok(())
-}
-
 /// Takes a keyring that was loaded anew, once the control topic knows its keys. One whose keys it knows as others is refused, and the
 /// one in force stays.
 fn take_keyring<L: Log>(context: &Context<L>, held: &mut Arc<Keyring>) -> Result<(), Error> {
@@ -89,8 +66,9 @@ fn take_keyring<L: Log>(context: &Context<L>, held: &mut Arc<Keyring>) -> Result
     if Arc::ptr_eq(held, &loaded) {
         return Ok(());
     }
-    let known = publish(&context.log, &context.plan.settings.group, &wish(context, &loaded))
-        .and_then(|known| check_pinned(context, &known.table, &loaded));
+    let plan = &context.plan;
+    let known = publish(&context.log, &plan.settings.group, &keys::wished(plan, &loaded))
+        .and_then(|known| keys::check(plan, &known.table, &loaded));
     match known {
         Ok(()) => *held = loaded,
         Err(Error::Keys(detail)) => {
@@ -112,14 +90,47 @@ fn reach_wanted<L: Log>(context: &Context<L>, table: &mut Table, end: i64) {
     }
 }
 
-/// Compiles and publishes the policy of `table`, unless it and the keysets are those in force.
-fn put_in_force<L: Log>(context: &Context<L>, keyring: &Arc<Keyring>, table: &Table) -> Result<(), Error> {
-    let held = context.current.snapshot();
-    let same = held.as_ref().filter(|held| held.version() == table.version);
-    if same.is_some_and(|held| Arc::ptr_eq(&held.keyring, keyring)) {
-        return Ok(());
+/// Of what the snapshot in force was made.
+#[derive(Default)]
+struct InForce {
+    version: u64,
+    loaded: Option<Arc<Keyring>>,
+    primaries: BTreeMap<String, u32>,
+    /// The version of a table that lacks a key here, once that was told.
+    lacking: u64,
+}
+
+/// Compiles and publishes the policy of `table`, with the primaries that it promotes, unless that is in force. Says whether it is.
+///
+/// A key may have been promoted before this process loaded it: then what is in force stays, is not confirmed, and ends with
+/// `max_staleness`, unless the keysets are loaded anew with it.
+fn put_in_force<L: Log>(
+    context: &Context<L>,
+    loaded: &Arc<Keyring>,
+    table: &Table,
+    made: &mut InForce,
+) -> Result<bool, Error> {
+    let same_keys =
+        made.loaded.as_ref().is_some_and(|held| Arc::ptr_eq(held, loaded)) && made.primaries == table.primaries;
+    if same_keys && made.version == table.version {
+        return Ok(true);
     }
-    let policy = match same {
+    let held = context.current.snapshot();
+    let keyring = match &held {
+        Some(held) if same_keys => held.keyring.clone(),
+        _ => match keys::promoted(table, loaded) {
+            Ok(keyring) => keyring,
+            Err(Error::Keys(detail)) if held.is_some() => {
+                if made.lacking != table.version {
+                    made.lacking = table.version;
+                    context.tell(&Happening::KeysetRefused { detail: &detail });
+                }
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        },
+    };
+    let policy = match held.filter(|held| held.version() == table.version) {
         Some(held) => held.policy.clone(),
         None => {
             let compiled = Policy::compile(&context.plan.settings, table);
@@ -129,9 +140,10 @@ fn put_in_force<L: Log>(context: &Context<L>, keyring: &Arc<Keyring>, table: &Ta
     let control = table.incarnation.clone();
     let control =
         control.ok_or_else(|| Error::PolicyWentBackwards("the control topic lost its incarnation".to_owned()))?;
-    context.current.publish(Snapshot { policy, keyring: keyring.clone(), control });
+    context.current.publish(Snapshot { policy, keyring, control });
     context.tell(&Happening::Policy { version: table.version });
-    Ok(())
+    (made.version, made.loaded, made.primaries) = (table.version, Some(loaded.clone()), table.primaries.clone());
+    Ok(true)
 }
 
 /// Asks for the topics' facts; a source that no longer fits is stopped. A broker that does not answer is asked later.

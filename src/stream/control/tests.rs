@@ -1,5 +1,6 @@
 //! The control topic over the embedded log: who writes, what is carried, what stops the process.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
 use super::follow::look_anew;
@@ -20,7 +21,7 @@ fn mark(name: &str, level: u16) -> ControlRecord {
     ControlRecord { key: ControlKey::Mark(key), value: Some(value) }
 }
 
-fn log() -> MemoryLog {
+pub(super) fn log() -> MemoryLog {
     let log = MemoryLog::new("g");
     log.create_topic("raw", 1, &[]).unwrap();
     crate::stream::topics::ensure_control(&log, "g", true).unwrap();
@@ -108,20 +109,21 @@ fn a_fenced_or_unknown_publication_is_tried_again_and_written_once() {
 }
 
 /// Follows the control topic in a thread, lets `act` work on it, and gives how it ended.
-fn following(act: impl FnOnce(&MemoryLog, &Context<MemoryLog>)) -> Result<(), Error> {
+pub(super) fn following(act: impl FnOnce(&MemoryLog, &Context<MemoryLog>)) -> Result<(), Error> {
     let log = log();
     let context = supervisor::prepare(log.clone(), plan(), keyring(), Arc::new(Nobody)).unwrap();
     thread::scope(|scope| {
         let follower = scope.spawn(|| follow(&context));
         until(|| context.current.snapshot().is_some() || follower.is_finished());
-        act(&log, &context);
+        let acted = catch_unwind(AssertUnwindSafe(|| act(&log, &context)));
         thread::sleep(Duration::from_millis(50));
-        context.stop.set();
-        follower.join().unwrap()
+        context.stop.set(); // also where the test fails: the scope waits for the follower
+        let followed = follower.join().unwrap();
+        acted.map_or_else(|panic| resume_unwind(panic), |()| followed)
     })
 }
 
-fn until(mut holds: impl FnMut() -> bool) {
+pub(super) fn until(mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !holds() {
         assert!(Instant::now() < deadline, "it never held");
@@ -236,7 +238,7 @@ fn keys_are_known_by_their_check_values_and_never_taken_for_others() {
 
     let mut rotated = Keyset::generate(&[7; 64], 1);
     rotated.add(&[3; 64], 3).unwrap();
-    rotated.promote(3).unwrap();
+    rotated = rotated.promoted(3).unwrap();
     rotated.disable(1).unwrap();
     let rotated = Keyring::new(Some(Arc::new(rotated)), [].into());
     let known = publish(&log, "g", &ControlRecord::of_keys(&rotated)).unwrap();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::memory::MemoryLog;
-use crate::privacy::control::Table;
+use crate::privacy::control::{Pin, Table};
 use crate::privacy::keyset::Keyring;
 use crate::privacy::mark::{Mark, MarkKey, On, Protect};
 use crate::privacy::path::Path;
@@ -24,6 +24,8 @@ use crate::stream::scripted::{Call, Scripted, Twist};
 use crate::stream::topics::{Facts, Route};
 use crate::stream::transaction::TransactionLimits;
 use crate::stream::worker::Worker;
+
+mod whole;
 
 const NO_CANARY: &str = "@canary.example";
 
@@ -71,7 +73,8 @@ impl World {
         crate::stream::topics::ensure_status(&memory, "g", true).unwrap();
         let settings = with_profiles();
         let plan = Plan { routes: Route::all(&settings), settings: Arc::new(settings), limits, ..plan() };
-        let pinned = [(changelog_topic("g", "users"), 1)].into();
+        let pin = Pin { topic: changelog_topic("g", "users"), workspace: None };
+        let pinned = [(pin, 1)].into();
         World { log: Scripted::new(memory), plan, table: Table { version: 1, pinned, ..Table::default() } }
     }
 
@@ -146,7 +149,9 @@ fn opened(token: &str, domain: &str) -> String {
     let mut associated = Vec::new();
     Associated::Exact { workspace: "acme", domain }.write(&mut associated);
     let sealed = parse_token(token).expect("a token");
-    String::from_utf8(Sealer::new(&keyset()).open(&associated, &sealed).unwrap()).unwrap()
+    let keyring = whole::rotated(1);
+    let keyset = keyring.default_keyset().unwrap();
+    String::from_utf8(Sealer::new(keyset).open(&associated, &sealed).unwrap()).unwrap()
 }
 
 fn worker(context: &Arc<Context<Scripted>>) -> Worker<Scripted> {
@@ -419,39 +424,4 @@ fn a_keyring_without_the_pinned_key_finds_no_profile() {
     assert_eq!(codec.key(b"k"), Err(super::ChangelogError::NoDefault));
     let mut codec = crate::stream::changelog::Codec::new("g", &"users".into(), &keyring(), 2);
     assert_eq!(codec.key(b"k"), Err(super::ChangelogError::PinnedKey(2)));
-}
-
-#[test]
-fn the_share_falls_when_commits_are_slow_and_rises_else() {
-    let (target, slow, fast) = (Duration::from_millis(100), Duration::from_millis(101), Duration::from_millis(5));
-    let mut pace = super::Pace::new(5_000);
-    assert_eq!(pace.share(), 500);
-    pace.learn(slow, target);
-    assert_eq!(pace.share(), 250);
-    for _ in 0..10 {
-        pace.learn(slow, target);
-    }
-    assert_eq!(pace.share(), 50, "a hundredth at least");
-    pace.learn(fast, target);
-    assert_eq!(pace.share(), 63);
-    for _ in 0..40 {
-        pace.learn(fast, target);
-    }
-    assert_eq!(pace.share(), 5_000, "all at most");
-}
-
-#[test]
-fn a_refused_walk_goes_on_alone_and_then_gives_one_profile_up() {
-    let mut pace = super::Pace::new(5_000);
-    assert_eq!((pace.alone(3), pace.reject), (None, false));
-    // each of three walks is tried alone, and rejected where it is refused once more
-    let mut tried = Vec::new();
-    for _ in 0..6 {
-        pace.refused();
-        tried.push((pace.alone(3), pace.reject, pace.share()));
-    }
-    let expected = [(0, false), (0, true), (1, false), (1, true), (2, false), (2, true)];
-    assert_eq!(tried, expected.map(|(walk, reject)| (Some(walk), reject, 1)));
-    pace.learn(Duration::ZERO, Duration::from_millis(100));
-    assert_eq!((pace.alone(3), pace.reject, pace.share()), (None, false, 50));
 }

@@ -1,0 +1,175 @@
+//! What the control topic says of keys: their checks, the primaries, and those under which record keys are sealed.
+//!
+//! Always holds: a process whose keysets lack a key that is in use does not begin, and one that runs does not go on for long. Deliberately
+//! not here: values; each token names the key that sealed it.
+
+use std::sync::Arc;
+
+use crate::privacy::control::{ControlRecord, Pin, Table};
+use crate::privacy::keyset::{Entry, Keyring, Keyset, Status};
+use crate::privacy::mark::EVERYWHERE;
+use crate::stream::context::Plan;
+use crate::stream::error::Error;
+
+/// What the control topic must hold: what the configuration says, the keys, and what is pinned.
+pub(super) fn wished(plan: &Plan, keyring: &Keyring) -> Vec<ControlRecord> {
+    let pins = pins(plan, keyring).into_iter().map(|(pin, keyset)| ControlRecord::pin(pin, keyset));
+    plan.wished.iter().cloned().chain(ControlRecord::of_keys(keyring)).chain(pins).collect()
+}
+
+/// Refuses a keyring without a key that is in use: one that `table` pins for this process's topics, or promoted.
+///
+/// # Errors
+/// [`Error::Keys`].
+pub(super) fn check(plan: &Plan, table: &Table, keyring: &Arc<Keyring>) -> Result<(), Error> {
+    let changelog = plan.routes.iter().find_map(|route| route.changelog.as_deref());
+    if let (Some(topic), None) = (changelog, keyring.default_keyset()) {
+        let text = format!("profiles need a keyset under [keys]: the keys of {topic} are sealed under it");
+        return Err(Error::Keys(text));
+    }
+    for (pin, keyset) in pins(plan, keyring) {
+        // what is wished was published
+        let Some(id) = table.pinned.get(&pin) else { continue };
+        if keyset.key(*id).is_none_or(|key| key.status() != Status::Enabled) {
+            return Err(Error::Keys(format!(
+                "key {id}, under which the record keys of {} are sealed, is not an enabled key of the keyset {}; bring it back, for \
+                 without it no profile is found again",
+                pin.topic,
+                place(pin.workspace.as_deref()),
+            )));
+        }
+    }
+    promoted(table, keyring).map(drop)
+}
+
+/// `keyring` with the primaries that `table` says; itself where it says none.
+///
+/// # Errors
+/// [`Error::Keys`] where a keyset does not have its primary.
+pub(super) fn promoted(table: &Table, keyring: &Arc<Keyring>) -> Result<Arc<Keyring>, Error> {
+    if table.primaries.is_empty() {
+        return Ok(keyring.clone());
+    }
+    let promoted = keyring.promoted(&table.primaries).map_err(|(workspace, error)| {
+        let place = place(Some(workspace.as_str()).filter(|workspace| *workspace != EVERYWHERE));
+        Error::Keys(format!("the keyset {place}: {error}, but was promoted with sivcar keys promote; bring it here"))
+    })?;
+    Ok(Arc::new(promoted))
+}
+
+/// Which keys are pinned, and the keyset that each is of: changelogs' of `[keys]`, and views' of every keyset.
+fn pins<'a>(plan: &Plan, keyring: &'a Keyring) -> Vec<(Pin, &'a Arc<Keyset>)> {
+    let default = keyring.default_keyset().map(|keyset| (None, keyset));
+    let own = keyring.own().filter_map(|(workspace, entry)| match entry {
+        Entry::Present(keyset) => Some((Some(workspace.to_owned()), keyset)),
+        Entry::Missing => None,
+    });
+    let all: Vec<(Option<String>, &Arc<Keyset>)> = default.clone().into_iter().chain(own).collect();
+    let mut pins = Vec::new();
+    for route in plan.routes.iter() {
+        let pin = |topic: &Arc<str>, workspace| Pin { topic: topic.to_string(), workspace };
+        let changelog = route.changelog.iter().zip(&default);
+        pins.extend(changelog.map(|(topic, (workspace, keyset))| (pin(topic, workspace.clone()), *keyset)));
+        for topic in route.views.values() {
+            pins.extend(all.iter().map(|(workspace, keyset)| (pin(topic, workspace.clone()), *keyset)));
+        }
+    }
+    pins
+}
+
+/// Where the configuration names a keyset.
+fn place(workspace: Option<&str>) -> String {
+    workspace.map_or("under [keys]".to_owned(), |workspace| format!("of workspace {workspace}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{following, log, until};
+    use super::*;
+    use crate::privacy::control::{ControlKey, ControlValue};
+    use crate::privacy::keyset::KEY_BYTES;
+    use crate::privacy::settings::{Settings, Unlisted, View};
+    use crate::stream::control::publish;
+    use crate::stream::fixture;
+    use crate::stream::topics::Route;
+
+    /// The fixture's key, and one more.
+    fn with_another() -> Arc<Keyring> {
+        let mut keyset = Keyset::generate(&[7; KEY_BYTES], 1);
+        keyset.add(&[8; KEY_BYTES], 2).unwrap();
+        Arc::new(Keyring::new(Some(Arc::new(keyset)), [].into()))
+    }
+
+    fn primary(keyring: &Keyring) -> u32 {
+        keyring.default_keyset().unwrap().primary()
+    }
+
+    #[test]
+    fn a_promoted_key_is_waited_for_and_nothing_is_confirmed_meanwhile() {
+        let done = following(|log, context| {
+            let before = context.current.snapshot().unwrap().version();
+            let promoted = publish(log, "g", &[ControlRecord::promote(EVERYWHERE, 2)]).unwrap().table().version;
+            assert!(promoted > before);
+            let confirmed = context.current.confirmed().unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            assert_eq!(
+                context.current.snapshot().unwrap().version(),
+                before,
+                "without the key nobody may seal as it says"
+            );
+            assert!(context.current.confirmed().unwrap().end <= confirmed.end);
+
+            context.keyring.store(with_another());
+            until(|| context.current.snapshot().unwrap().version() > before);
+            assert_eq!(primary(&context.current.snapshot().unwrap().keyring), 2);
+            until(|| context.current.confirmed().unwrap().end > confirmed.end);
+        });
+        assert_eq!(done, Ok(()));
+    }
+
+    #[test]
+    fn a_process_without_the_promoted_key_does_not_begin() {
+        let promoted = publish(&log(), "g", &[ControlRecord::promote(EVERYWHERE, 2)]).unwrap();
+        let error = check(&fixture::plan(), promoted.table(), &fixture::keyring()).unwrap_err();
+        let text = "the keyset under [keys]: the primary key 2 is not in the keyset, but was promoted with sivcar keys promote; bring it here";
+        assert_eq!(error, Error::Keys(text.to_owned()));
+        assert_eq!(check(&fixture::plan(), promoted.table(), &with_another()), Ok(()));
+        assert_eq!(primary(&super::promoted(promoted.table(), &with_another()).unwrap()), 2);
+    }
+
+    #[test]
+    fn a_views_topic_has_a_pin_for_every_keyset() {
+        let view = View {
+            name: "debug".into(),
+            clearance: 0,
+            unlisted: Unlisted::Mask,
+            show: Vec::new(),
+            headers: [].into(),
+            topics: [("raw".to_owned(), "debug.raw".to_owned())].into(),
+        };
+        let settings = Settings { views: vec![view], ..fixture::settings() };
+        let plan = Plan { routes: Route::all(&settings), settings: Arc::new(settings), ..fixture::plan() };
+        let own = Entry::Present(Arc::new(Keyset::generate(&[8; KEY_BYTES], 2)));
+        let own = [("acme".to_owned(), own), ("beta".to_owned(), Entry::Missing)].into();
+        let keyring = Arc::new(Keyring::new(Some(fixture::keyset()), own));
+        let wished = wished(&plan, &keyring);
+        let pinned: Vec<(&ControlKey, &Option<ControlValue>)> = wished
+            .iter()
+            .filter(|record| matches!(record.key, ControlKey::Pinned(_)))
+            .map(|record| (&record.key, &record.value))
+            .collect();
+        let pin = |workspace: Option<&str>| Pin { topic: "debug.raw".into(), workspace: workspace.map(str::to_owned) };
+        let expected = [
+            ControlRecord::pin(pin(None), &fixture::keyset()),
+            ControlRecord::pin(pin(Some("acme")), &Keyset::generate(&[8; KEY_BYTES], 2)),
+        ];
+        assert_eq!(pinned, expected.iter().map(|record| (&record.key, &record.value)).collect::<Vec<_>>());
+
+        let table = publish(&log(), "g", &wished).unwrap();
+        let without = Arc::new(Keyring::new(Some(Arc::new(Keyset::generate(&[9; KEY_BYTES], 9))), [].into()));
+        let error = check(&plan, table.table(), &without).unwrap_err();
+        assert!(
+            matches!(&error, Error::Keys(text) if text.starts_with("key 1, under which the record keys of debug.raw"))
+        );
+    }
+}

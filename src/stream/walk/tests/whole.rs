@@ -1,0 +1,103 @@
+//! What is asked for of a whole workspace: all its profiles sealed anew, or forgotten.
+
+use super::*;
+use crate::privacy::keyset::{KEY_BYTES, Keyset};
+
+/// The keyset of the fixture with one more key, which is the primary or is not.
+pub(super) fn rotated(primary: u32) -> Arc<Keyring> {
+    let mut keyset: Keyset = Keyset::parse(keyset().to_json().expose().as_bytes()).unwrap();
+    keyset.add(&[9; KEY_BYTES], 2).unwrap();
+    Arc::new(Keyring::new(Some(Arc::new(keyset.promoted(primary).unwrap())), BTreeMap::new()))
+}
+
+fn publish(world: &World, context: &Context<Scripted>, keyring: Arc<Keyring>) {
+    world.publish(context);
+    let policy = context.current.snapshot().unwrap().policy.clone();
+    context.current.publish(Snapshot { policy, keyring, control: "nonce".into() });
+}
+
+/// The newest record of each key in the changelog, deletions left out: by which key it is sealed.
+fn sealed_under(world: &World) -> BTreeMap<Vec<u8>, u32> {
+    let mut newest = BTreeMap::new();
+    for fetched in world.log.log.records(&changelog_topic("g", "users")) {
+        let key = fetched.record.key.unwrap();
+        match fetched.record.value {
+            Some(value) => drop(newest.insert(key, u32::from_be_bytes(value[1..5].try_into().unwrap()))),
+            None => drop(newest.remove(&key)),
+        }
+    }
+    newest.remove(super::super::SETTLED_THROUGH);
+    newest
+}
+
+#[test]
+fn a_promoted_key_seals_from_then_on_and_a_reseal_brings_the_rest_under_it() {
+    let mut world = World::new();
+    world.feed(1..=3, "{\"email\":\"#\"}");
+    world.feed(4..=5, "{\"n\":1}");
+    let context = world.process();
+    let first = world.mark("email", Mark::default());
+    publish(&world, &context, rotated(1));
+    let mut worker = worker(&context);
+    settle(&mut worker);
+    let keys: Vec<Vec<u8>> = sealed_under(&world).into_keys().collect();
+    assert!(world.events().is_empty(), "all were marked when they came");
+
+    world.table.version += 1;
+    publish(&world, &context, rotated(2));
+    world.feed([3], "{\"n\":2}");
+    settle(&mut worker);
+    assert_eq!(sealed_under(&world).into_values().filter(|id| *id == 2).count(), 1, "the one that was touched");
+
+    world.table.version += 1;
+    let since = world.table.version;
+    world.table.reseals.insert("acme".into(), since);
+    publish(&world, &context, rotated(2));
+    let written = world.log.log.records("people").len();
+    settle(&mut worker);
+    assert!(since > first);
+    assert_eq!(world.events(), once(1..=3, since));
+    let event = world.log.log.records("protected").remove(0).record.value.unwrap();
+    let event: serde_json::Value = serde_json::from_slice(&event).unwrap();
+    let token = parse_token(event["params"]["attributes"]["email"].as_str().unwrap()).unwrap();
+    assert_eq!(token[1..5], 2u32.to_be_bytes());
+    assert_eq!(
+        sealed_under(&world).into_iter().collect::<Vec<_>>(),
+        keys.into_iter().map(|key| (key, 2)).collect::<Vec<_>>()
+    );
+    assert_eq!(
+        world.log.log.records("people").len(),
+        written + 3,
+        "who holds nothing marked is sealed anew in the changelog alone"
+    );
+}
+
+#[test]
+fn an_erased_workspace_is_forgotten_and_who_comes_again_begins_anew() {
+    let mut world = World::new();
+    world.feed(1..=30, "{\"email\":\"#\",\"n\":1}");
+    let context = world.process();
+    let mut worker = worker(&context);
+    settle(&mut worker);
+    assert_eq!((world.people().len(), sealed_under(&world).len()), (30, 30));
+
+    world.table.version += 1;
+    world.table.erased.insert("acme".into(), world.table.version);
+    world.feed([7, 30], "{\"m\":2}");
+    world.publish(&context);
+    settle(&mut worker);
+    let left = world.people();
+    assert_eq!(left.keys().collect::<Vec<_>>(), ["30", "7"]);
+    assert!(left.values().all(|document| document.contains("\"m\":2") && !document.contains(NO_CANARY)));
+    assert_eq!(sealed_under(&world).len(), 2);
+    let deleted = world.log.log.records("people").into_iter().filter(|fetched| fetched.record.value.is_none());
+    let synthetic =
+        deleted.filter(|fetched| fetched.record.headers.iter().any(|header| header.name == "sivcar-synthetic"));
+    assert_eq!(synthetic.count(), 28, "one null each, but for those that live records have begun anew");
+
+    // what was forgotten holds nothing
+    world.mark("email", Mark::default());
+    world.publish(&context);
+    settle(&mut worker);
+    assert!(world.events().is_empty());
+}
