@@ -145,9 +145,13 @@ fn promote(
     let log = cluster::connect(config)?;
     let group = &config.settings.group;
     ensure_control(&log, group, config.topics.create)?;
-    let mut records = ControlRecord::of_keys(&ring);
-    records.push(ControlRecord::promote(workspace.unwrap_or(EVERYWHERE), id));
-    let version = control::publish(&log, group, &records)?.table().version;
+    control::publish(&log, group, &ControlRecord::of_keys(&ring))?;
+    let whose = workspace.unwrap_or(EVERYWHERE);
+    let control = control::amend(&log, group, |table| {
+        let promoted = (table.primaries.get(whose) != Some(&id)).then(|| ControlRecord::promote(whose, id));
+        Ok(promoted.into_iter().collect())
+    })?;
+    let version = control.table().version;
     tell(output, &format!("key {id} is the primary; policy version {version}\n"))?;
     match source {
         KeySource::File(file) => keys::replace(file, &promoted)?,

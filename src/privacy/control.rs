@@ -39,7 +39,7 @@ pub struct Table {
     pub stages: BTreeMap<String, StageRecord>,
     /// The keys that this group has used, by id.
     pub keys: BTreeMap<u32, KeyRecord>,
-    /// The primaries, by workspace or `*`; where there is none, the keyset's own holds.
+    /// The primaries, by workspace or `*`; where there is none, the keyset's own is.
     pub primaries: BTreeMap<String, u32>,
     /// The keys that are pinned.
     pub pinned: BTreeMap<Pin, u32>,
@@ -142,7 +142,7 @@ impl Table {
     }
 
     /// What must still be published so that `wished` holds: marks that are absent or ask for something else (their `since` is
-    /// carried while they are effective), domains, stages and pinned keys that are absent, for these the file only seeds, and keys
+    /// carried while they are effective), domains, stages, primaries and pinned keys that are absent, for these the file only seeds, and keys
     /// that are absent or of another status.
     pub fn missing(&self, wished: &[ControlRecord]) -> Vec<ControlRecord> {
         wished
@@ -155,9 +155,8 @@ impl Table {
                     (!self.domains.contains_key(&(workspace.clone(), name.clone()))).then(|| record.clone())
                 }
                 (ControlKey::Stage { workspace }, _) => (!self.stages.contains_key(workspace)).then(|| record.clone()),
-                (ControlKey::Primary { workspace }, Some(ControlValue::Primary(primary))) => {
-                    let held = self.primaries.get(workspace).map(u32::to_string);
-                    (held.as_ref() != Some(&primary.id)).then(|| record.clone())
+                (ControlKey::Primary { workspace }, _) => {
+                    (!self.primaries.contains_key(workspace)).then(|| record.clone())
                 }
                 (ControlKey::Pinned(pin), _) => (!self.pinned.contains_key(pin)).then(|| record.clone()),
                 (ControlKey::Key { id }, Some(ControlValue::Key(key))) => {

@@ -1,5 +1,6 @@
 //! The program against a real Kafka: a whole day of an operator, from the first check to the drain.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -68,6 +69,20 @@ fn refuse_a_reload(site: &Site, sidecar: &Sidecar) {
     set_mode(&site.path("keyset.json"), 0o600);
 }
 
+/// A key that was added becomes the one that seals, everywhere and in the file; the views' keys stay.
+fn promote(site: &Site, sidecar: &Sidecar, id: &str) {
+    let (code, said, errors) = site.run(&format!("keys promote --config i.toml --id {id} --wait applied"));
+    assert_eq!((code, errors.as_str()), (0, ""), "{said}");
+    assert!(said.starts_with(&format!("key {id} is the primary; policy version ")), "{said}");
+    let (_, shown, _) = site.run("keys inspect keyset.json");
+    assert!(shown.lines().any(|line| line.starts_with(id) && line.ends_with("enabled, primary")), "{shown}");
+    write(site, 0, &event(3));
+    eventually("it seals", || (sidecar.metric("sivcar_seals_total", &format!("key_id=\"{id}\"")) > 0.0).then_some(()));
+    let shown = dump::committed(&site.broker.bootstrap, "debug");
+    let keys: BTreeSet<_> = shown.iter().map(|fetched| &fetched.record.key).collect();
+    assert_eq!(keys.len(), 1, "what has one key has one in the view, before and after");
+}
+
 #[test]
 fn a_day_of_an_operator() {
     let site = Site::new("workers = 2", SECTIONS);
@@ -94,10 +109,10 @@ fn a_day_of_an_operator() {
     let mark = "mark --config i.toml --workspace acme --on parameter --name code --by ann";
     let warning =
         "warning: nothing else names workspace acme: no source, domain or other mark; if it is mistyped, unmark it\n";
-    for output in ["1 marked, 0 held already; policy version 5\n", "0 marked, 1 held already; policy version 5\n"] {
+    for output in ["1 marked, 0 held already; policy version 7\n", "0 marked, 1 held already; policy version 7\n"] {
         assert_eq!(site.run(mark), (0, output.to_owned(), warning.to_owned()));
     }
-    sidecar.logged("policy in force", |line| line["version"] == 5);
+    sidecar.logged("policy in force", |line| line["version"] == 7);
     eventually("the mark in force", || {
         write(&site, 0, &event(2));
         values(&site, "protected", 2).last().filter(|last| !last.contains("c2")).map(|_| ())
@@ -107,12 +122,12 @@ fn a_day_of_an_operator() {
         "marks --config i.toml",
         "WORKSPACE  ON         NAME   EVENT  LEVEL  PROTECT  MASK  DOMAIN  SINCE  BY\n\
          *          attribute  email  -      9999   encrypt  -     -       2      -\n\
-         acme       parameter  code   -      9999   encrypt  -     -       5      ann\n",
+         acme       parameter  code   -      9999   encrypt  -     -       7      ann\n",
     );
     expect(
         &site,
         "unmark --config i.toml --workspace acme --on parameter --name code",
-        "1 withdrawn; policy version 7\n",
+        "1 withdrawn; policy version 9\n",
     );
 
     // what is rejected is listed, opened and replayed
@@ -131,10 +146,11 @@ fn a_day_of_an_operator() {
     values(&site, "dead", 2);
 
     // keysets are loaded anew, and a bad one is refused
-    site.run("keys add keyset.json");
+    let (_, added, _) = site.run("keys add keyset.json");
     sidecar.signal(Signal::HUP);
     assert_eq!(sidecar.logs("keysets looked at again")["changed"], true);
     refuse_a_reload(&site, &sidecar);
+    promote(&site, &sidecar, added.split(' ').nth(2).expect("added key ID to …"));
 
     let found = "g.control: there, with 1 partition, compact\n\
                  g.status: there, with 1 partition\n\

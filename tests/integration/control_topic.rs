@@ -14,7 +14,7 @@ fn begun(stage: &Stage, config: &Config) -> (Process, Vec<Fetched>) {
     stage.write("raw", 0, [event("first"), event("second")]);
     stage.await_count("protected", 2);
     let control = stage.read("control");
-    assert_eq!(control.len(), 3, "incarnation, mark and key");
+    assert_eq!(control.len(), 5, "incarnation, mark, key, primary and the view's pin");
     (process, control)
 }
 

@@ -13,8 +13,11 @@ use crate::stream::error::Error;
 
 /// What the control topic must hold: what the configuration says, the keys, and what is pinned.
 pub(super) fn wished(plan: &Plan, keyring: &Keyring) -> Vec<ControlRecord> {
+    let primaries = keysets(keyring).into_iter().map(|(workspace, keyset)| {
+        ControlRecord::promote(workspace.as_deref().unwrap_or(EVERYWHERE), keyset.primary())
+    });
     let pins = pins(plan, keyring).into_iter().map(|(pin, keyset)| ControlRecord::pin(pin, keyset));
-    plan.wished.iter().cloned().chain(ControlRecord::of_keys(keyring)).chain(pins).collect()
+    plan.wished.iter().cloned().chain(ControlRecord::of_keys(keyring)).chain(primaries).chain(pins).collect()
 }
 
 /// Refuses a keyring without a key that is in use: one that `table` pins for this process's topics, or promoted.
@@ -39,15 +42,25 @@ pub(super) fn check(plan: &Plan, table: &Table, keyring: &Arc<Keyring>) -> Resul
             )));
         }
     }
+    for (workspace, keyset) in keysets(keyring) {
+        let held = primary_of(table, workspace.as_deref());
+        if let Some(held) = held.filter(|held| *held != keyset.primary()) {
+            tracing::warn!(
+                "the keyset {}: its own primary is {}, but {held} seals; sivcar keys promote changes that",
+                place(workspace.as_deref()),
+                keyset.primary()
+            );
+        }
+    }
     promoted(table, keyring).map(drop)
 }
 
-/// `keyring` with the primaries that `table` says; itself where it says none.
+/// `keyring` with the primaries that `table` says; itself where they are its own.
 ///
 /// # Errors
 /// [`Error::Keys`] where a keyset does not have its primary.
 pub(super) fn promoted(table: &Table, keyring: &Arc<Keyring>) -> Result<Arc<Keyring>, Error> {
-    if table.primaries.is_empty() {
+    if keysets(keyring).iter().all(|(whose, keyset)| primary_of(table, whose.as_deref()) == Some(keyset.primary())) {
         return Ok(keyring.clone());
     }
     let promoted = keyring.promoted(&table.primaries).map_err(|(workspace, error)| {
@@ -57,21 +70,30 @@ pub(super) fn promoted(table: &Table, keyring: &Arc<Keyring>) -> Result<Arc<Keyr
     Ok(Arc::new(promoted))
 }
 
-/// Which keys are pinned, and the keyset that each is of: changelogs' of `[keys]`, and views' of every keyset.
-fn pins<'a>(plan: &Plan, keyring: &'a Keyring) -> Vec<(Pin, &'a Arc<Keyset>)> {
+/// Every keyset that is here, and whose it is where that is one workspace's.
+fn keysets(keyring: &Keyring) -> Vec<(Option<String>, &Arc<Keyset>)> {
     let default = keyring.default_keyset().map(|keyset| (None, keyset));
     let own = keyring.own().filter_map(|(workspace, entry)| match entry {
         Entry::Present(keyset) => Some((Some(workspace.to_owned()), keyset)),
         Entry::Missing => None,
     });
-    let all: Vec<(Option<String>, &Arc<Keyset>)> = default.clone().into_iter().chain(own).collect();
+    default.into_iter().chain(own).collect()
+}
+
+/// The primary that `table` says for a workspace with a keyset of its own, or for all others.
+fn primary_of(table: &Table, whose: Option<&str>) -> Option<u32> {
+    table.primaries.get(whose.unwrap_or(EVERYWHERE)).copied()
+}
+
+/// Which keys are pinned, and the keyset that each is of: changelogs' of `[keys]`, and views' of every keyset.
+fn pins<'a>(plan: &Plan, keyring: &'a Keyring) -> Vec<(Pin, &'a Arc<Keyset>)> {
     let mut pins = Vec::new();
     for route in plan.routes.iter() {
         let pin = |topic: &Arc<str>, workspace| Pin { topic: topic.to_string(), workspace };
-        let changelog = route.changelog.iter().zip(&default);
-        pins.extend(changelog.map(|(topic, (workspace, keyset))| (pin(topic, workspace.clone()), *keyset)));
+        let changelog = route.changelog.iter().zip(keyring.default_keyset());
+        pins.extend(changelog.map(|(topic, keyset)| (pin(topic, None), keyset)));
         for topic in route.views.values() {
-            pins.extend(all.iter().map(|(workspace, keyset)| (pin(topic, workspace.clone()), *keyset)));
+            pins.extend(keysets(keyring).into_iter().map(|(workspace, keyset)| (pin(topic, workspace), keyset)));
         }
     }
     pins
@@ -89,7 +111,7 @@ mod tests {
     use crate::privacy::control::{ControlKey, ControlValue};
     use crate::privacy::keyset::KEY_BYTES;
     use crate::privacy::settings::{Settings, Unlisted, View};
-    use crate::stream::control::publish;
+    use crate::stream::control::{amend, publish};
     use crate::stream::fixture;
     use crate::stream::topics::Route;
 
@@ -108,7 +130,9 @@ mod tests {
     fn a_promoted_key_is_waited_for_and_nothing_is_confirmed_meanwhile() {
         let done = following(|log, context| {
             let before = context.current.snapshot().unwrap().version();
-            let promoted = publish(log, "g", &[ControlRecord::promote(EVERYWHERE, 2)]).unwrap().table().version;
+            let to_two =
+                |table: &Table| (table.primaries[EVERYWHERE] != 2).then(|| ControlRecord::promote(EVERYWHERE, 2));
+            let promoted = amend(log, "g", |table| Ok(to_two(table).into_iter().collect())).unwrap().table().version;
             assert!(promoted > before);
             let confirmed = context.current.confirmed().unwrap();
             std::thread::sleep(std::time::Duration::from_millis(300));

@@ -134,10 +134,10 @@ pub(super) fn until(mut holds: impl FnMut() -> bool) {
 #[test]
 fn a_new_mark_is_in_force_soon() {
     let done = following(|log, context| {
-        assert_eq!(context.current.snapshot().unwrap().version(), 2);
+        assert_eq!(context.current.snapshot().unwrap().version(), 3);
         let ControlRecord { key, value } = mark("email", 1);
         append(log, &key.encode(), value.map(|value| value.encode()).as_deref());
-        until(|| context.current.snapshot().unwrap().version() == 4);
+        until(|| context.current.snapshot().unwrap().version() == 5);
     });
     assert_eq!(done, Ok(()));
 }
@@ -147,11 +147,11 @@ fn a_wanted_version_whose_record_is_gone_is_reached_at_the_end() {
     let done = following(|log, context| {
         // as after compaction: a withdrawal of something that is not there leaves no trace but its offset
         append(log, br#"{"kind":"stage","workspace":"x"}"#, None);
-        until(|| context.current.snapshot().unwrap().version() == 4);
+        until(|| context.current.snapshot().unwrap().version() == 5);
         context.current.want(3);
         context.current.want(9);
         thread::sleep(Duration::from_millis(20));
-        assert_eq!(context.current.snapshot().unwrap().version(), 4, "9 is beyond the end");
+        assert_eq!(context.current.snapshot().unwrap().version(), 5, "9 is beyond the end");
     });
     assert_eq!(done, Ok(()));
 }
@@ -163,7 +163,7 @@ fn an_unknown_kind_and_an_unreadable_value_stop_the_process_with_the_offset() {
         (br#"{"kind":"domain","name":"email","workspace":"acme"}"#, b"{\"pad\":-1}"),
     ] {
         let error = following(|log, _| append(log, key, Some(value))).unwrap_err();
-        assert!(matches!(&error, Error::Policy(text) if text.contains("offset 3")), "{error}");
+        assert!(matches!(&error, Error::Policy(text) if text.contains("offset 4")), "{error}");
     }
 }
 
@@ -172,7 +172,7 @@ fn a_mark_that_cannot_be_read_counts_as_the_strictest() {
     let done = following(|log, context| {
         let ControlRecord { key, .. } = mark("email", 1);
         append(log, &key.encode(), Some(b"{\"level\":1,\"later\":true}"));
-        until(|| context.current.snapshot().unwrap().version() == 4);
+        until(|| context.current.snapshot().unwrap().version() == 5);
     });
     assert_eq!(done, Ok(()));
 }
@@ -181,7 +181,7 @@ fn a_mark_that_cannot_be_read_counts_as_the_strictest() {
 fn a_control_topic_re_created_under_a_running_process_stops_it() {
     let error = following(|log, context| {
         append(log, br#"{"kind":"stage","workspace":"x"}"#, None);
-        until(|| context.current.snapshot().unwrap().version() == 4);
+        until(|| context.current.snapshot().unwrap().version() == 5);
         log.delete_topic("g.control");
         log.create_topic("g.control", 1, &[("cleanup.policy", "compact")]).unwrap();
         let started = Instant::now();
@@ -254,14 +254,14 @@ fn a_reloaded_keyring_is_taken_once_its_keys_are_known_and_a_contradicting_one_n
         context.keyring.store(wrong);
         until(|| Arc::ptr_eq(&context.keyring.load_full(), &first));
         assert!(Arc::ptr_eq(&context.current.snapshot().unwrap().keyring, &first));
-        assert_eq!(log.records("g.control").len(), 2);
+        assert_eq!(log.records("g.control").len(), 3);
 
         let mut more = Keyset::generate(&[7; 64], 1);
         more.add(&[8; 64], 2).unwrap();
         let more = Arc::new(Keyring::new(Some(Arc::new(more)), [].into()));
         context.keyring.store(more.clone());
         until(|| Arc::ptr_eq(&context.current.snapshot().unwrap().keyring, &more));
-        assert_eq!(log.records("g.control").len(), 3);
+        assert_eq!(log.records("g.control").len(), 4);
     });
     assert_eq!(done, Ok(()));
 }
