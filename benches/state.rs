@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use sivcar::config::{Config, Surroundings};
 use sivcar::memory::MemoryLog;
-use sivcar::privacy::control::Table;
+use sivcar::privacy::control::{Pin, Table};
 use sivcar::privacy::keyset::{Keyring, Keyset};
 use sivcar::privacy::mark::{Mark, MarkKey, On};
 use sivcar::privacy::policy::Policy;
@@ -115,7 +115,8 @@ fn main() {
     let keyring = Arc::new(Keyring::new(Some(Arc::new(Keyset::generate(&[7; 64], 1))), BTreeMap::new()));
     let walks = Arc::new(Walks::default());
     let context = supervisor::prepare(log.clone(), plan(), keyring, walks.clone()).expect("topics fit");
-    let pinned = [("g.raw.users.changelog".to_owned(), 1)].into();
+    let pin = Pin { topic: "g.raw.users.changelog".to_owned(), workspace: None };
+    let pinned = [(pin, 1)].into();
     let mut table = Table { version: 1, pinned, ..Table::default() };
     publish(&context, &table);
     let mut worker = Worker::start(context.clone(), 0).expect("a worker");
