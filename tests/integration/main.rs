@@ -36,6 +36,7 @@ mod first_join;
 mod forbidden;
 mod held;
 mod idle_commit;
+mod keysets;
 mod kills;
 mod lagging;
 mod partitions;

@@ -136,6 +136,11 @@ impl Site {
     /// Starts `sivcar run` for the instance and does not wait.
     pub fn start(&self, instance: &str) -> Sidecar {
         self.configure(instance);
+        self.launch(instance)
+    }
+
+    /// The same where the instance's configuration stands in its file already.
+    pub fn launch(&self, instance: &str) -> Sidecar {
         self.spawn(instance, self.command(&format!("run --config {instance}.toml --log-format json")))
     }
 
