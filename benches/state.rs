@@ -116,7 +116,7 @@ fn main() {
     let walks = Arc::new(Walks::default());
     let context = supervisor::prepare(log.clone(), plan(), keyring, walks.clone()).expect("topics fit");
     let pin = Pin { topic: "g.raw.users.changelog".to_owned(), workspace: None };
-    let pinned = [(pin, 1)].into();
+    let pinned = [(pin, 1.into())].into();
     let mut table = Table { version: 1, pinned, ..Table::default() };
     publish(&context, &table);
     let mut worker = Worker::start(context.clone(), 0).expect("a worker");

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use super::exit::{Failure, Outcome, tell};
 use super::status::Waiting;
-use super::{cluster, offline};
+use super::{cluster, marks, offline};
 use crate::config::Config;
 use crate::keys::{self, KeySource};
-use crate::privacy::control::ControlRecord;
-use crate::privacy::keyset::{Entry, Key, Keyset, Status};
+use crate::privacy::control::{ControlRecord, Pin};
+use crate::privacy::keyset::{Entry, Key, Keyring, Keyset, Status};
 use crate::privacy::mark::EVERYWHERE;
 use crate::privacy::seal::check_value;
 use crate::stream::control;
@@ -40,6 +40,27 @@ pub enum Command {
         /// The configuration file
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// The workspace whose own keyset it is; that under [keys] where left out
+        #[arg(long, value_name = "NAME")]
+        workspace: Option<String>,
+        /// The key's id
+        #[arg(long, value_name = "ID")]
+        id: u32,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Moves the record keys of a changelog, or of a view's topic of profiles, to another key: each profile's record is written anew and
+    /// the old one deleted, once. Rotation does not need it; disabling a pinned key does.
+    #[command(
+        after_help = "Example: sivcar keys pin --config sivcar.toml --topic debug.users --id 1919301694 --wait backfilled"
+    )]
+    Pin {
+        /// The configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// The topic
+        #[arg(long, value_name = "TOPIC")]
+        topic: String,
         /// The workspace whose own keyset it is; that under [keys] where left out
         #[arg(long, value_name = "NAME")]
         workspace: Option<String>,
@@ -114,6 +135,10 @@ pub fn run(command: &Command, output: &mut dyn Write) -> Result<Outcome, Failure
         Command::Promote { config, workspace, id, waiting } => {
             promote(&offline::config(config)?, workspace.as_deref(), *id, waiting, output)
         }
+        Command::Pin { config, topic, workspace, id, waiting } => {
+            let pin = Pin { topic: topic.clone(), workspace: workspace.clone() };
+            move_pin(&offline::config(config)?, &pin, *id, waiting, output)
+        }
         Command::Inspect(place) => show(place, output, |_| String::new()),
         Command::Check(place) => show(place, output, |check| format!("  {check}")),
     }
@@ -128,20 +153,7 @@ fn promote(
     output: &mut dyn Write,
 ) -> Result<Outcome, Failure> {
     let ring = offline::keys(config)?.ring();
-    let source = match workspace {
-        Some(workspace) => config.workspace_keys.get(workspace).ok_or_else(|| {
-            Failure::usage(format!(
-                "workspace {workspace} has no keyset of its own; leave --workspace out for that under [keys]"
-            ))
-        })?,
-        None => &config.keys,
-    };
-    let keyset = match workspace {
-        Some(workspace) => ring.of(workspace),
-        None => ring.default_keyset(),
-    };
-    let keyset = keyset.ok_or_else(|| Failure::usage(format!("{source}: there is no keyset")))?;
-    let promoted = keyset.promoted(id).map_err(|error| Failure::usage(format!("{source}: {error}")))?;
+    let (source, promoted) = with_primary(config, &ring, workspace, id)?;
     let log = cluster::connect(config)?;
     let group = &config.settings.group;
     ensure_control(&log, group, config.topics.create)?;
@@ -159,6 +171,54 @@ fn promote(
     }
     waiting.wait(&log, config, version)?;
     Ok(Outcome::Done)
+}
+
+/// Pins the key `id`, those that were pinned before it being remembered for the move.
+fn move_pin(
+    config: &Config,
+    pin: &Pin,
+    id: u32,
+    waiting: &Waiting,
+    output: &mut dyn Write,
+) -> Result<Outcome, Failure> {
+    let ring = offline::keys(config)?.ring();
+    with_primary(config, &ring, pin.workspace.as_deref(), id)?;
+    let log = cluster::connect(config)?;
+    let group = &config.settings.group;
+    if !marks::read(&log, group)?.table().pinned.contains_key(pin) {
+        return Err(Failure::usage(format!("topic {}: no key is pinned for it; see sivcar status --json", pin.topic)));
+    }
+    control::publish(&log, group, &ControlRecord::of_keys(&ring))?;
+    let control = control::amend(&log, group, |table| {
+        let moved = table.pinned.get(pin).filter(|pinning| pinning.id != id).map(|pinning| {
+            let was: Vec<u32> = pinning.was.iter().chain([&pinning.id]).copied().filter(|was| *was != id).collect();
+            ControlRecord::pin(pin.clone(), id, &was)
+        });
+        Ok(moved.into_iter().collect())
+    })?;
+    let version = control.table().version;
+    tell(output, &format!("key {id} is pinned for {}; policy version {version}\n", pin.topic))?;
+    waiting.wait(&log, config, version)?;
+    Ok(Outcome::Done)
+}
+
+/// The keyset of a workspace, or that under [keys], with the enabled key `id` as its primary, and where it comes from.
+fn with_primary<'a>(
+    config: &'a Config,
+    ring: &Keyring,
+    workspace: Option<&str>,
+    id: u32,
+) -> Result<(&'a KeySource, Keyset), Failure> {
+    let (source, keyset) = match workspace {
+        Some(workspace) => (config.workspace_keys.get(workspace), ring.of(workspace)),
+        None => (Some(&config.keys), ring.default_keyset()),
+    };
+    let source = source.ok_or_else(|| {
+        Failure::usage("--workspace: it has no keyset of its own; leave it out for that under [keys]")
+    })?;
+    let keyset = keyset.ok_or_else(|| Failure::usage(format!("{source}: there is no keyset")))?;
+    let promoted = keyset.promoted(id).map_err(|error| Failure::usage(format!("{source}: {error}")))?;
+    Ok((source, promoted))
 }
 
 /// Shows the keysets of `place`, a line per key, ended by what `more` makes of its check value.

@@ -154,8 +154,10 @@ type Told<'a> = BTreeMap<Partition, Option<&'a Status>>;
 
 fn as_json(table: &Table, all: &Told) -> String {
     let stages: BTreeMap<_, _> = table.stages.iter().collect();
-    let pinned =
-        table.pinned.iter().map(|(pin, id)| json!({"topic": pin.topic, "workspace": pin.workspace, "key": id}));
+    let pinned = table
+        .pinned
+        .iter()
+        .map(|(pin, pinning)| json!({"topic": pin.topic, "workspace": pin.workspace, "key": pinning.id}));
     let pinned: Vec<_> = pinned.collect();
     let task = |(task, status): (&Partition, &Option<&Status>)| json!({"topic": &*task.topic, "partition": task.number, "status": status});
     let tasks: Vec<_> = all.iter().map(task).collect();

@@ -13,7 +13,7 @@ mod records;
 mod values;
 
 pub use records::{ControlKey, ControlRecord, ControlValue, Pin};
-pub use values::{Domain, Incarnation, KeyRecord, Moment, PAD_MAX, Pinned, Primary, StageRecord};
+pub use values::{Domain, Incarnation, KeyRecord, Moment, PAD_MAX, Pinned, Pinning, Primary, StageRecord};
 
 /// A control record that this version cannot take as it stands.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub struct Table {
     /// The primaries, by workspace or `*`; where there is none, the keyset's own is.
     pub primaries: BTreeMap<String, u32>,
     /// The keys that are pinned.
-    pub pinned: BTreeMap<Pin, u32>,
+    pub pinned: BTreeMap<Pin, Pinning>,
     /// Since when all is to be sealed anew, by workspace or `*`.
     pub reseals: BTreeMap<String, u64>,
     /// Since when profiles are to be forgotten, by workspace.
@@ -95,7 +95,7 @@ impl Table {
                 self.primaries.extend(primary.id.parse().map(|id| (workspace, id)));
             }
             (ControlKey::Pinned(pin), ControlValue::Pinned(pinned)) => {
-                self.pinned.extend(pinned.id.parse().map(|id| (pin, id)));
+                self.pinned.extend(pinned.pinning(version).map(|pinning| (pin, pinning)));
             }
             (ControlKey::Reseal { workspace }, ControlValue::Moment(moment)) => {
                 self.reseals.insert(workspace, moment.since.unwrap_or(version));

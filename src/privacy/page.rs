@@ -66,7 +66,7 @@ impl Page<'_> {
             let actions = &mut outputs.tally.views;
             let mut editor = ViewEditor { view, index, fields, sealer, actions };
             splice(document, &mut editor, Sight::Unlisted, &mut bytes)?;
-            let pinned = policy.pinned(topic, Some(workspace));
+            let pinned = policy.pinned(topic, Some(workspace)).map(|pinning| pinning.id);
             outputs.views.push((index, view_record(policy, view, pinned, sealer, record, Some(bytes))?));
         }
         Ok(())
@@ -140,7 +140,7 @@ mod tests {
         settings.sources[0].workspace = Some("acme".into());
         settings.views = vec![view];
         let pin = |(workspace, id): &(Option<&str>, u32)| {
-            (Pin { topic: "debug.topic".into(), workspace: workspace.map(str::to_owned) }, *id)
+            (Pin { topic: "debug.topic".into(), workspace: workspace.map(str::to_owned) }, (*id).into())
         };
         let table = Table { version: 1, pinned: pinned.iter().map(pin).collect(), ..Table::default() };
         let mut keyset = Keyset::generate(&[7; 64], 1);

@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::control::{Domain, Table};
+use super::control::{Domain, Pinning, Table};
 use super::layout::CompiledLayout;
 use super::mark::{EVERYWHERE, Mark, MarkKey};
 use super::path::Path;
@@ -49,8 +49,8 @@ pub enum PolicyError {
 /// The keys that are pinned for one topic.
 #[derive(Debug, Default)]
 struct Pins {
-    general: Option<u32>,
-    own: HashMap<String, u32>,
+    general: Option<Pinning>,
+    own: HashMap<String, Pinning>,
 }
 
 /// The rules of one workspace.
@@ -107,19 +107,20 @@ impl Policy {
     }
 
     /// Whether anything concerns profiles anywhere after the version `through`: a mark became newly effective, a workspace is to be
-    /// sealed anew or forgotten.
+    /// sealed anew or forgotten, record keys are to be moved to another key.
     pub fn concerns_after(&self, through: u64) -> bool {
         let last = |rules: &WorkspaceRules| {
             let effective = rules.effective.last().map_or(0, |moment| moment.since);
             effective.max(rules.resealed).max(rules.erased) > through
         };
-        self.workspaces.values().chain([&self.everywhere]).any(last)
+        let moved = |pins: &Pins| pins.own.values().chain(&pins.general).any(|pinning| pinning.since > through);
+        self.workspaces.values().chain([&self.everywhere]).any(last) || self.pins.values().any(moved)
     }
 
-    /// The id of the key that is pinned for `topic`: for `workspace`, where it has a keyset of its own, else for all others.
-    pub fn pinned(&self, topic: &str, workspace: Option<&str>) -> Option<u32> {
+    /// The key that is pinned for `topic`: for `workspace`, where it has a keyset of its own, else for all others.
+    pub fn pinned(&self, topic: &str, workspace: Option<&str>) -> Option<&Pinning> {
         let pins = self.pins.get(topic)?;
-        workspace.and_then(|workspace| pins.own.get(workspace)).copied().or(pins.general)
+        workspace.and_then(|workspace| pins.own.get(workspace)).or(pins.general.as_ref())
     }
 
     /// The version since which all that `workspace` sealed is to be sealed anew; 0: never.
@@ -188,11 +189,11 @@ impl WorkspaceRules {
 /// The pinned keys by topic.
 fn pins(table: &Table) -> HashMap<String, Pins> {
     let mut pins: HashMap<String, Pins> = HashMap::new();
-    for (pin, id) in &table.pinned {
+    for (pin, pinning) in &table.pinned {
         let topic = pins.entry(pin.topic.clone()).or_default();
         match &pin.workspace {
-            Some(workspace) => _ = topic.own.insert(workspace.clone(), *id),
-            None => topic.general = Some(*id),
+            Some(workspace) => _ = topic.own.insert(workspace.clone(), pinning.clone()),
+            None => topic.general = Some(pinning.clone()),
         }
     }
     pins

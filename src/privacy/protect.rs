@@ -152,6 +152,23 @@ impl Protector {
         self.tombstone(&policy, source, record, Some(workspace), outputs)
     }
 
+    /// The deletion, in each view of `source`, of what stands there under an earlier record key of the profile that `key` names: one for each
+    /// key that was pinned before, where that was after the version `settled`. A key that the keyset has no more deletes nothing.
+    pub fn retire(&mut self, source: usize, workspace: &str, key: &[u8], settled: u64) -> Vec<(usize, Record)> {
+        let policy = Arc::clone(&self.policy);
+        let mut retired = Vec::new();
+        for (index, view, topic) in views_of(&policy, &policy.settings().sources[source]) {
+            let pinning = policy.pinned(topic, Some(workspace)).filter(|pinning| pinning.since > settled);
+            let Ok(mut sealer) = self.sealer.of(workspace) else { continue };
+            for was in pinning.into_iter().flat_map(|pinning| &pinning.was) {
+                let record = Record { key: Some(key.to_vec()), ..Record::default() };
+                let deletion = view_record(&policy, view, Some(*was), &mut sealer, &record, None);
+                retired.extend(deletion.ok().map(|deletion| (index, deletion)));
+            }
+        }
+        retired
+    }
+
     /// Whose document `value` is, read from the source with index `source`; `None` where it has no id.
     ///
     /// # Errors
@@ -197,7 +214,7 @@ impl Protector {
         let mut sealer = self.sealer.of(workspace).map_err(rejected)?;
         outputs.protected = protected_record(policy, workspace, record, None);
         for (index, view, topic) in views_of(policy, source) {
-            let pinned = policy.pinned(topic, Some(workspace));
+            let pinned = policy.pinned(topic, Some(workspace)).map(|pinning| pinning.id);
             let record = view_record(policy, view, pinned, &mut sealer, record, None).map_err(rejected)?;
             outputs.views.push((index, record));
         }

@@ -90,7 +90,7 @@ impl<L: Log> Worker<L> {
         }
         let pinned = snapshot.policy.pinned(changelog, None);
         let pinned = pinned.ok_or_else(|| Fault::Fatal(format!("no key is pinned for {changelog}")))?;
-        let codec = Codec::new(&plan.settings.group, &route.source, &snapshot.keyring, pinned);
+        let codec = Codec::new(&plan.settings.group, &route.source, &snapshot.keyring, pinned.clone());
         let high = self.consumer.bounds(&Partition::new(changelog.clone(), partition.number))?.high;
         let reader = self.context.log.reader(changelog, Some(partition.number))?;
         self.restores.insert(partition.clone(), Restore::new(reader, high, codec));

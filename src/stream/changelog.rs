@@ -11,6 +11,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::store::StateKey;
+use crate::privacy::control::Pinning;
 use crate::privacy::keyset::Keyring;
 use crate::privacy::seal::{Associated, OpenError, Sealers, parse_token, token};
 use crate::profile::State;
@@ -48,14 +49,14 @@ pub(super) struct Codec {
     group: Arc<str>,
     source: Arc<str>,
     keyring: Arc<Keyring>,
-    /// The key under which record keys are sealed.
-    pinned: u32,
+    /// The key under which record keys are sealed, and those under which they were.
+    pinned: Pinning,
     sealers: Sealers,
     associated: Vec<u8>,
 }
 
 impl Codec {
-    pub(super) fn new(group: &str, source: &Arc<str>, keyring: &Arc<Keyring>, pinned: u32) -> Self {
+    pub(super) fn new(group: &str, source: &Arc<str>, keyring: &Arc<Keyring>, pinned: Pinning) -> Self {
         Self {
             group: group.into(),
             source: source.clone(),
@@ -68,11 +69,20 @@ impl Codec {
 
     /// The sealed form of a record key.
     pub(super) fn key(&mut self, record_key: &[u8]) -> Result<StateKey, ChangelogError> {
+        self.key_under(self.pinned.id, record_key)
+    }
+
+    /// Its sealed forms under the keys that were pinned before, as far as the keyset still has them.
+    pub(super) fn earlier_keys(&mut self, record_key: &[u8]) -> Vec<StateKey> {
+        let was = self.pinned.was.clone();
+        was.into_iter().filter_map(|id| self.key_under(id, record_key).ok()).collect()
+    }
+
+    fn key_under(&mut self, id: u32, record_key: &[u8]) -> Result<StateKey, ChangelogError> {
         self.associate(None);
         let keyset = self.keyring.default_keyset().ok_or(ChangelogError::NoDefault)?;
         let (mut sealed, mut text) = (Vec::new(), Vec::new());
-        let sealer = self.sealers.of(keyset);
-        let done = sealer.seal_under(self.pinned, &self.associated, record_key, &mut sealed);
+        let done = self.sealers.of(keyset).seal_under(id, &self.associated, record_key, &mut sealed);
         done.map_err(|unknown| ChangelogError::PinnedKey(unknown.0))?;
         token(&sealed, &mut text);
         Ok(text.into())

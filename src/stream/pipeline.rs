@@ -105,8 +105,8 @@ impl Pipeline {
             Ok(touched) => {
                 counts.protected += 1;
                 counts.done += &self.made.tally;
-                if let (Some(hand), Some(((key, entry), events))) = (hand, touched) {
-                    hand.overlay.set(key, entry);
+                if let (Some(hand), Some((change, events))) = (hand, touched) {
+                    hand.overlay.apply(change);
                     counts.synthetic += events;
                 }
             }

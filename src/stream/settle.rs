@@ -15,7 +15,7 @@ use super::pipeline::Pipeline;
 use super::store::{Entry, Overlay, StateKey, Store};
 use crate::privacy::error::Reason;
 use crate::privacy::protect::{Outputs, Rejection};
-use crate::privacy::synthetic::Concerned;
+use crate::privacy::synthetic::{Concerned, synthetic_header};
 use crate::profile::{Profile, State};
 use crate::record::{Partition, Record};
 
@@ -25,8 +25,8 @@ pub(super) struct Hand<'a> {
     pub(super) overlay: &'a mut Overlay,
 }
 
-/// What becomes of a profile once the record that touched it is staged.
-pub(super) type Change = (StateKey, Option<Entry>);
+/// What becomes of a profile once the record that touched it is staged: one entry, and a deletion where it stood under another key.
+pub(super) type Change = Vec<(StateKey, Option<Entry>)>;
 
 /// Why a record does not touch its profile.
 pub(super) enum Untouched {
@@ -64,12 +64,14 @@ impl Pipeline {
     ) -> Result<(Change, u64), Untouched> {
         let record_key = input.record.key.as_deref().ok_or(Reason::ProfileWithoutKey)?;
         let version = self.snapshot().version();
-        let key = self.codec(source)?.key(record_key)?;
-        let entry = hand.store.get(hand.overlay, &key);
-        let held = match entry {
-            Some(entry) => Some(self.codec(source)?.open(&key, &entry.sealed)?),
+        let stood = self.find(source, record_key, hand)?;
+        let held = match &stood {
+            Some((key, entry)) => Some(self.codec(source)?.open(key, &entry.sealed)?),
             None => None,
         };
+        if let Some(held) = &held {
+            self.retire(source, &input.partition, record_key, held, outputs);
+        }
         let held = held.filter(|held| !self.is_forgotten(held));
         let mut events = Vec::new();
         let count = match &held {
@@ -100,8 +102,41 @@ impl Pipeline {
                 return Err(Untouched::Fault(Fault::Fatal(text.to_owned())));
             }
         };
-        let change = self.change(source, &input.partition, key, state, entry.is_some(), outputs)?;
+        let stood = stood.as_ref().map(|(key, _)| key);
+        let change = self.change(source, &input.partition, record_key, state, stood, outputs)?;
         Ok((change, count.unwrap_or(0)))
+    }
+
+    /// The profile that a record key names, and the key under which it stands: the pinned one, or one that was.
+    fn find<'a>(
+        &mut self,
+        source: usize,
+        record_key: &[u8],
+        hand: &'a Hand,
+    ) -> Result<Option<(StateKey, &'a Entry)>, ChangelogError> {
+        let codec = self.codec(source)?;
+        let key = codec.key(record_key)?;
+        if let Some(entry) = hand.store.get(hand.overlay, &key) {
+            return Ok(Some((key, entry)));
+        }
+        let earlier = codec.earlier_keys(record_key).into_iter();
+        Ok(earlier.filter_map(|key| hand.store.get(hand.overlay, &key).map(|entry| (key, entry))).next())
+    }
+
+    /// Appends the deletions, in the views, of what stands there under keys that are no longer pinned.
+    pub(super) fn retire(
+        &mut self,
+        source: usize,
+        partition: &Partition,
+        record_key: &[u8],
+        held: &State,
+        outputs: &mut Vec<Outgoing>,
+    ) {
+        for (view, mut record) in self.protector.retire(source, &held.profile.workspace, record_key, held.settled) {
+            record.headers.push(synthetic_header(self.snapshot().version()));
+            let topic = self.routes[source].views.get(&view).cloned();
+            outputs.extend(topic.map(|topic| Outgoing { topic, partition: Some(partition.number), record }));
+        }
     }
 
     /// Whether its workspace is to be forgotten, and `state` is from before that.
@@ -117,21 +152,22 @@ impl Pipeline {
         hand: &Hand,
     ) -> Result<Option<String>, Untouched> {
         let record_key = record.key.as_deref().ok_or(Reason::ProfileWithoutKey)?;
-        let key = self.codec(source)?.key(record_key)?;
-        let Some(entry) = hand.store.get(hand.overlay, &key) else { return Ok(None) };
+        let Some((key, entry)) = self.find(source, record_key, hand)? else { return Ok(None) };
         Ok(Some(self.codec(source)?.open(&key, &entry.sealed)?.profile.workspace))
     }
 
-    /// Appends the changelog's record of `state`; none where nothing was there and nothing is.
+    /// Appends the changelog's record of `state`, and the deletion of the key under which it `stood` if that is another; none where nothing
+    /// was there and nothing is.
     pub(super) fn change(
         &mut self,
         source: usize,
         partition: &Partition,
-        key: StateKey,
+        record_key: &[u8],
         state: Option<State>,
-        was_there: bool,
+        stood: Option<&StateKey>,
         outputs: &mut Vec<Outgoing>,
     ) -> Result<Change, Untouched> {
+        let key = self.codec(source)?.key(record_key)?;
         let entry = match &state {
             Some(state) => {
                 let sealed = self.codec(source)?.seal(&key, state)?;
@@ -139,11 +175,17 @@ impl Pipeline {
             }
             None => None,
         };
-        if entry.is_some() || was_there {
+        let moved = stood.filter(|stood| **stood != key).cloned();
+        let mut change = Vec::new();
+        if entry.is_some() || (stood.is_some() && moved.is_none()) {
+            change.push((key, entry));
+        }
+        change.extend(moved.map(|stood| (stood, None)));
+        for (key, entry) in &change {
             let value = entry.as_ref().map(|entry| entry.sealed.to_vec());
             outputs.push(self.changelog_record(source, partition, key.to_vec(), value));
         }
-        Ok((key, entry))
+        Ok(change)
     }
 
     /// A record of the source's changelog.
@@ -202,7 +244,7 @@ impl Pipeline {
         if !self.codecs.contains_key(&source) {
             let route = &self.routes[source];
             let changelog = route.changelog.as_deref().unwrap_or_default();
-            let pinned = self.snapshot().policy.pinned(changelog, None).ok_or(ChangelogError::NoDefault)?;
+            let pinned = self.snapshot().policy.pinned(changelog, None).ok_or(ChangelogError::NoDefault)?.clone();
             let codec = Codec::new(&self.group, &route.source, &self.snapshot().keyring, pinned);
             self.codecs.insert(source, codec);
         }

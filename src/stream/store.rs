@@ -120,6 +120,11 @@ impl Overlay {
         self.entries.insert(key, entry);
     }
 
+    /// Puts or deletes several.
+    pub fn apply(&mut self, change: Vec<(StateKey, Option<Entry>)>) {
+        self.entries.extend(change);
+    }
+
     /// Notes that nothing up to `version` concerns the profile.
     pub fn look_at(&mut self, key: StateKey, version: u64) {
         self.looked_at.push((key, version));

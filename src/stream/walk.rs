@@ -129,24 +129,24 @@ impl Pipeline {
                 hand.overlay.look_at(key.clone(), self.snapshot().version());
                 return Ok(Vec::new());
             }
-            Walked::Forgotten(outputs, (key, entry)) => {
-                hand.overlay.set(key, entry);
+            Walked::Forgotten(outputs, change) => {
+                hand.overlay.apply(change);
                 tally.sources.entry(source).or_default().forgotten += 1;
                 return Ok(outputs);
             }
             Walked::Rejected(rejection, state) => (rejection, state),
             Walked::Settled { state, .. } if treatment != Treatment::Protect => (Reason::BrokerRefused.into(), state),
             Walked::Settled { state, outputs, .. } if !self.fit(&outputs) => (Reason::OutputTooLarge.into(), state),
-            Walked::Settled { outputs, events, change: (key, entry), .. } => {
-                hand.overlay.set(key, entry);
+            Walked::Settled { outputs, events, change, .. } => {
+                hand.overlay.apply(change);
                 let counts = tally.sources.entry(source).or_default();
                 counts.synthetic += events;
                 counts.rewritten += 1;
                 return Ok(outputs);
             }
         };
-        let (outputs, (key, entry)) = self.abandon(source, partition, key, &state, &rejection)?;
-        hand.overlay.set(key, entry);
+        let (outputs, change) = self.abandon(source, partition, key, &state, &rejection)?;
+        hand.overlay.apply(change);
         tally.sources.entry(source).or_default().abandoned += 1;
         Ok(outputs)
     }
@@ -197,8 +197,7 @@ impl Pipeline {
         let mut outputs = Vec::new();
         match self.protect(source, &deleted, Some(hand), &mut outputs) {
             Ok(Some((change, _))) => {
-                let changelog = outputs.len() - 1; // a state that was there is deleted by the last record
-                self.mark_synthetic(&mut outputs[..changelog]);
+                self.mark_synthetic(source, &mut outputs);
                 Ok(Walked::Forgotten(outputs, change))
             }
             Ok(None) => Ok(Walked::Nothing),
@@ -207,14 +206,19 @@ impl Pipeline {
         }
     }
 
-    /// Says on `outputs` that nobody wrote their like to the raw topic.
-    fn mark_synthetic(&self, outputs: &mut [Outgoing]) {
+    /// Says on `outputs`, but for the changelog's, that nobody wrote their like to the raw topic.
+    fn mark_synthetic(&self, source: usize, outputs: &mut [Outgoing]) {
         let header = synthetic_header(self.snapshot().version());
-        outputs.iter_mut().for_each(|output| output.record.headers.push(header.clone()));
+        let changelog = &self.routes[source].changelog;
+        for output in outputs.iter_mut().filter(|output| changelog.as_ref() != Some(&output.topic)) {
+            if !output.record.headers.contains(&header) {
+                output.record.headers.push(header.clone());
+            }
+        }
     }
 
-    /// The events of `state`, its document anew, and its changelog record. One that holds nothing marked is written to the changelog
-    /// alone, where its workspace is to be sealed anew.
+    /// The events of `state`, its document anew, and its changelog record. One that holds nothing marked is written to the views alone
+    /// where their record keys move, and to the changelog alone where that one's do, or its workspace is to be sealed anew.
     fn rewrite(
         &mut self,
         source: usize,
@@ -225,16 +229,19 @@ impl Pipeline {
         let record_key = self.codec(source)?.record_key(key)?;
         let mut outputs = Vec::new();
         let events = self.settle(source, state, &mut outputs)?;
-        if events.is_some() {
-            let first = outputs.len();
+        let first = outputs.len();
+        self.retire(source, partition, &record_key, state, &mut outputs);
+        if events.is_some() || outputs.len() > first {
             let document = Some(state.profile.document.clone());
-            self.protect(source, &as_read(partition, record_key, state, document), None, &mut outputs)?;
-            self.mark_synthetic(&mut outputs[first..]);
-        } else if state.settled >= self.snapshot().policy.resealed(&state.profile.workspace) {
+            self.protect(source, &as_read(partition, record_key.clone(), state, document), None, &mut outputs)?;
+            self.mark_synthetic(source, &mut outputs[first..]);
+        } else if state.settled >= self.snapshot().policy.resealed(&state.profile.workspace)
+            && self.codec(source)?.key(&record_key)? == *key
+        {
             return Ok(None);
         }
         let settled = self.settled(state);
-        let change = self.change(source, partition, key.clone(), Some(settled), true, &mut outputs)?;
+        let change = self.change(source, partition, &record_key, Some(settled), Some(key), &mut outputs)?;
         Ok(Some((outputs, events.unwrap_or(0), change)))
     }
 
@@ -249,10 +256,10 @@ impl Pipeline {
     ) -> Result<(Vec<Outgoing>, Change), Fault> {
         let codec = self.codec(source).and_then(|codec| codec.record_key(key));
         let record_key = codec.map_err(|error| Fault::Fatal(format!("a profile of {partition}: {error}")))?;
-        let input = as_read(partition, record_key, state, Some(state.profile.document.clone()));
+        let input = as_read(partition, record_key.clone(), state, Some(state.profile.document.clone()));
         let mut outputs = vec![self.fitting_letter(source, &input, rejection, Extent::Whole)];
         let settled = self.settled(state);
-        let change = self.change(source, partition, key.clone(), Some(settled), true, &mut outputs);
+        let change = self.change(source, partition, &record_key, Some(settled), Some(key), &mut outputs);
         match change {
             Ok(change) => Ok((outputs, change)),
             Err(Untouched::Fault(fault)) => Err(fault),

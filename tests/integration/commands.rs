@@ -78,9 +78,19 @@ fn promote(site: &Site, sidecar: &Sidecar, id: &str) {
     assert!(shown.lines().any(|line| line.starts_with(id) && line.ends_with("enabled, primary")), "{shown}");
     write(site, 0, &event(3));
     eventually("it seals", || (sidecar.metric("sivcar_seals_total", &format!("key_id=\"{id}\"")) > 0.0).then_some(()));
-    let shown = dump::committed(&site.broker.bootstrap, "debug");
-    let keys: BTreeSet<_> = shown.iter().map(|fetched| &fetched.record.key).collect();
-    assert_eq!(keys.len(), 1, "what has one key has one in the view, before and after");
+    let keys = || {
+        let shown = dump::committed(&site.broker.bootstrap, "debug");
+        shown.into_iter().map(|fetched| fetched.record.key).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(keys().len(), 1, "what has one key has one in the view, before and after");
+
+    let (code, said, errors) = site.run(&format!("keys pin --config i.toml --topic protected --id {id}"));
+    let none = "sivcar: topic protected: no key is pinned for it; see sivcar status --json\n";
+    assert_eq!((code, said.as_str(), errors.as_str()), (2, "", none));
+    let (code, said, _) = site.run(&format!("keys pin --config i.toml --topic debug --id {id} --wait applied"));
+    assert!(code == 0 && said.starts_with(&format!("key {id} is pinned for debug; policy version ")), "{said}");
+    write(site, 0, &event(3));
+    eventually("another view key", || (keys().len() == 2).then_some(()));
 }
 
 #[test]

@@ -7,7 +7,8 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use sivcar::privacy::control::{
-    ControlKey, ControlValue, Domain, Incarnation, KeyRecord, Moment, PAD_MAX, Pin, Pinned, Primary, StageRecord, Table,
+    ControlKey, ControlValue, Domain, Incarnation, KeyRecord, Moment, PAD_MAX, Pin, Pinned, Pinning, Primary,
+    StageRecord, Table,
 };
 use sivcar::privacy::keyset::Status;
 use sivcar::privacy::mark::{self, Mark, MarkKey, On, Protect};
@@ -92,9 +93,12 @@ fn record() -> impl Strategy<Value = (ControlKey, Option<ControlValue>)> {
             ControlKey::Reseal { .. } | ControlKey::Erased { .. } => {
                 since().prop_map(|since| ControlValue::Moment(Moment { since })).boxed()
             }
-            ControlKey::Pinned(_) => {
-                any::<u32>().prop_map(|id| ControlValue::Pinned(Pinned { id: id.to_string() })).boxed()
-            }
+            ControlKey::Pinned(_) => (any::<u32>(), vec(any::<u32>(), 0..3))
+                .prop_map(|(id, was)| {
+                    let was = was.iter().map(u32::to_string).collect();
+                    ControlValue::Pinned(Pinned { id: id.to_string(), was })
+                })
+                .boxed(),
             ControlKey::Incarnation => {
                 "[a-z0-9]{1,8}".prop_map(|nonce| ControlValue::Incarnation(Incarnation { nonce })).boxed()
             }
@@ -117,10 +121,10 @@ fn held(table: &Table) -> BTreeMap<Vec<u8>, ControlValue> {
         let value = Primary { id: id.to_string(), since: None };
         (ControlKey::Primary { workspace: workspace.clone() }, ControlValue::Primary(value))
     });
-    let pinned = table
-        .pinned
-        .iter()
-        .map(|(pin, id)| (ControlKey::Pinned(pin.clone()), ControlValue::Pinned(Pinned { id: id.to_string() })));
+    let pinned = table.pinned.iter().map(|(pin, Pinning { id, was, .. })| {
+        let was = was.iter().map(u32::to_string).collect();
+        (ControlKey::Pinned(pin.clone()), ControlValue::Pinned(Pinned { id: id.to_string(), was }))
+    });
     let moment = |since: &u64| ControlValue::Moment(Moment { since: Some(*since) });
     let reseals = table
         .reseals

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::values::{Domain, Incarnation, KeyRecord, Moment, PAD_MAX, Pinned, Primary, StageRecord};
-use crate::privacy::keyset::{Key, Keyring, Keyset};
+use crate::privacy::keyset::{Key, Keyring};
 use crate::privacy::mark::{self, Mark, MarkKey, On};
 use crate::privacy::seal::{check_value, token};
 use crate::privacy::settings::Stage;
@@ -100,9 +100,9 @@ pub struct ControlRecord {
 }
 
 impl ControlRecord {
-    /// The record that pins the primary of `keyset` under `pin`.
-    pub fn pin(pin: Pin, keyset: &Keyset) -> ControlRecord {
-        let value = Pinned { id: keyset.primary().to_string() };
+    /// The record that pins the key `id` after those in `was`.
+    pub fn pin(pin: Pin, id: u32, was: &[u32]) -> ControlRecord {
+        let value = Pinned { id: id.to_string(), was: was.iter().map(u32::to_string).collect() };
         ControlRecord { key: ControlKey::Pinned(pin), value: Some(ControlValue::Pinned(value)) }
     }
 
@@ -225,7 +225,7 @@ impl ControlValue {
                 object::<Primary>(bytes).filter(|primary| primary.id.parse::<u32>().is_ok()).map(ControlValue::Primary)
             }
             ControlKey::Pinned(_) => {
-                object::<Pinned>(bytes).filter(|pinned| pinned.id.parse::<u32>().is_ok()).map(ControlValue::Pinned)
+                object::<Pinned>(bytes).filter(|pinned| pinned.pinning(0).is_some()).map(ControlValue::Pinned)
             }
             ControlKey::Reseal { .. } | ControlKey::Erased { .. } => object(bytes).map(ControlValue::Moment),
             ControlKey::Incarnation => object(bytes).map(ControlValue::Incarnation),

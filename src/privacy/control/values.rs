@@ -59,6 +59,35 @@ pub struct KeyRecord {
 pub struct Pinned {
     /// The key's id, decimal.
     pub id: String,
+    /// The ids of those that were pinned before it: what still stands under them is to be moved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub was: Vec<String>,
+}
+
+/// Which key is pinned, as a table holds it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pinning {
+    /// The key.
+    pub id: u32,
+    /// Those that were pinned before it.
+    pub was: Vec<u32>,
+    /// The policy version since which all that stands under those is to be moved; 0: there is none.
+    pub since: u64,
+}
+
+impl From<u32> for Pinning {
+    fn from(id: u32) -> Self {
+        Self { id, ..Self::default() }
+    }
+}
+
+impl Pinned {
+    /// The ids as numbers, of a record at `version`; `None` where one is none.
+    pub(super) fn pinning(&self, version: u64) -> Option<Pinning> {
+        let was: Vec<u32> = self.was.iter().map(|id| id.parse().ok()).collect::<Option<_>>()?;
+        let since = if was.is_empty() { 0 } else { version };
+        Some(Pinning { id: self.id.parse().ok()?, was, since })
+    }
 }
 
 /// The control topic's identity: a re-created topic has another.

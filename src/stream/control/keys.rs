@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::privacy::control::{ControlRecord, Pin, Table};
+use crate::privacy::control::{ControlRecord, Pin, Pinning, Table};
 use crate::privacy::keyset::{Entry, Keyring, Keyset, Status};
 use crate::privacy::mark::EVERYWHERE;
 use crate::stream::context::Plan;
@@ -16,7 +16,7 @@ pub(super) fn wished(plan: &Plan, keyring: &Keyring) -> Vec<ControlRecord> {
     let primaries = keysets(keyring).into_iter().map(|(workspace, keyset)| {
         ControlRecord::promote(workspace.as_deref().unwrap_or(EVERYWHERE), keyset.primary())
     });
-    let pins = pins(plan, keyring).into_iter().map(|(pin, keyset)| ControlRecord::pin(pin, keyset));
+    let pins = pins(plan, keyring).into_iter().map(|(pin, keyset)| ControlRecord::pin(pin, keyset.primary(), &[]));
     plan.wished.iter().cloned().chain(ControlRecord::of_keys(keyring)).chain(primaries).chain(pins).collect()
 }
 
@@ -32,7 +32,7 @@ pub(super) fn check(plan: &Plan, table: &Table, keyring: &Arc<Keyring>) -> Resul
     }
     for (pin, keyset) in pins(plan, keyring) {
         // what is wished was published
-        let Some(id) = table.pinned.get(&pin) else { continue };
+        let Some(Pinning { id, .. }) = table.pinned.get(&pin) else { continue };
         if keyset.key(*id).is_none_or(|key| key.status() != Status::Enabled) {
             return Err(Error::Keys(format!(
                 "key {id}, under which the record keys of {} are sealed, is not an enabled key of the keyset {}; bring it back, for \
@@ -183,10 +183,7 @@ mod tests {
             .map(|record| (&record.key, &record.value))
             .collect();
         let pin = |workspace: Option<&str>| Pin { topic: "debug.raw".into(), workspace: workspace.map(str::to_owned) };
-        let expected = [
-            ControlRecord::pin(pin(None), &fixture::keyset()),
-            ControlRecord::pin(pin(Some("acme")), &Keyset::generate(&[8; KEY_BYTES], 2)),
-        ];
+        let expected = [ControlRecord::pin(pin(None), 1, &[]), ControlRecord::pin(pin(Some("acme")), 2, &[])];
         assert_eq!(pinned, expected.iter().map(|record| (&record.key, &record.value)).collect::<Vec<_>>());
 
         let table = publish(&log(), "g", &wished).unwrap();

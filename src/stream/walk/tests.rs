@@ -12,7 +12,7 @@ use crate::privacy::mark::{Mark, MarkKey, On, Protect};
 use crate::privacy::path::Path;
 use crate::privacy::policy::Policy;
 use crate::privacy::seal::{Associated, Sealer, parse_token};
-use crate::privacy::settings::{Layout, Settings, Source, SourceKind};
+use crate::privacy::settings::{Layout, Settings, Source, SourceKind, Unlisted, View};
 use crate::record::{Partition, Record};
 use crate::stream::changelog::changelog_topic;
 use crate::stream::context::{Context, Plan};
@@ -51,6 +51,14 @@ fn with_profiles() -> Settings {
         ..settings.sources[0].clone()
     };
     settings.sources.push(users);
+    settings.views.push(View {
+        name: "debug".into(),
+        clearance: 0,
+        unlisted: Unlisted::Mask,
+        show: Vec::new(),
+        headers: [].into(),
+        topics: [("users".to_owned(), "shown".to_owned())].into(),
+    });
     settings
 }
 
@@ -74,7 +82,7 @@ impl World {
         let settings = with_profiles();
         let plan = Plan { routes: Route::all(&settings), settings: Arc::new(settings), limits, ..plan() };
         let pin = Pin { topic: changelog_topic("g", "users"), workspace: None };
-        let pinned = [(pin, 1)].into();
+        let pinned = [(pin, 1.into())].into();
         World { log: Scripted::new(memory), plan, table: Table { version: 1, pinned, ..Table::default() } }
     }
 
@@ -420,8 +428,8 @@ fn a_restore_waits_behind_a_transaction_that_hangs() {
 #[test]
 fn a_keyring_without_the_pinned_key_finds_no_profile() {
     let empty = Keyring::default();
-    let mut codec = crate::stream::changelog::Codec::new("g", &"users".into(), &Arc::new(empty), 1);
+    let mut codec = crate::stream::changelog::Codec::new("g", &"users".into(), &Arc::new(empty), 1.into());
     assert_eq!(codec.key(b"k"), Err(super::ChangelogError::NoDefault));
-    let mut codec = crate::stream::changelog::Codec::new("g", &"users".into(), &keyring(), 2);
+    let mut codec = crate::stream::changelog::Codec::new("g", &"users".into(), &keyring(), 2.into());
     assert_eq!(codec.key(b"k"), Err(super::ChangelogError::PinnedKey(2)));
 }

@@ -1,6 +1,7 @@
 //! What is asked for of a whole workspace: all its profiles sealed anew, or forgotten.
 
 use super::*;
+use crate::privacy::control::Pinning;
 use crate::privacy::keyset::{KEY_BYTES, Keyset};
 
 /// The keyset of the fixture with one more key, which is the primary or is not.
@@ -100,4 +101,86 @@ fn an_erased_workspace_is_forgotten_and_who_comes_again_begins_anew() {
     world.publish(&context);
     settle(&mut worker);
     assert!(world.events().is_empty());
+}
+
+/// What stands in the view after compaction: how many records under each key.
+fn shown_under(world: &World) -> BTreeMap<u32, usize> {
+    let mut newest = BTreeMap::new();
+    for fetched in world.log.log.records("shown") {
+        let key = String::from_utf8(fetched.record.key.unwrap()).unwrap();
+        match fetched.record.value {
+            Some(value) => drop(newest.insert(key, value)),
+            None => drop(newest.remove(&key)),
+        }
+    }
+    let mut under = BTreeMap::new();
+    for key in newest.keys() {
+        let token = parse_token(key).unwrap();
+        *under.entry(u32::from_be_bytes(token[1..5].try_into().unwrap())).or_default() += 1;
+    }
+    under
+}
+
+fn pin(world: &mut World, topic: &str, id: u32, was: &[u32]) {
+    world.table.version += 1;
+    let pin = Pin { topic: topic.to_owned(), workspace: None };
+    let pinning = Pinning { id, was: was.to_vec(), since: if was.is_empty() { 0 } else { world.table.version } };
+    world.table.pinned.insert(pin, pinning);
+}
+
+/// How many profiles of the changelog stand under each key.
+fn kept_under(world: &World) -> BTreeMap<u32, usize> {
+    let mut under = BTreeMap::new();
+    for key in sealed_under(world).keys() {
+        let token = parse_token(std::str::from_utf8(key).unwrap()).unwrap();
+        *under.entry(u32::from_be_bytes(token[1..5].try_into().unwrap())).or_default() += 1;
+    }
+    under
+}
+
+#[test]
+fn a_pinned_key_moves_with_all_that_stands_under_it() {
+    let mut world = World::new();
+    pin(&mut world, "shown", 1, &[]);
+    world.feed(1..=30, "{\"email\":\"#\"}");
+    let context = world.process();
+    publish(&world, &context, rotated(1));
+    let mut worker = worker(&context);
+    settle(&mut worker);
+    assert_eq!((shown_under(&world), kept_under(&world)), ([(1, 30)].into(), [(1, 30)].into()));
+
+    // the view's alone
+    pin(&mut world, "shown", 2, &[1]);
+    publish(&world, &context, rotated(1));
+    world.feed([7], "{\"n\":1}");
+    world.append("8", None);
+    settle(&mut worker);
+    assert_eq!((shown_under(&world), kept_under(&world)), ([(2, 29)].into(), [(1, 29)].into()));
+    assert_eq!(world.people().len(), 29);
+
+    // the changelog's; a record finds its profile wherever it stands, and a deletion too
+    let written = world.log.log.records("shown").len();
+    pin(&mut world, &changelog_topic("g", "users"), 2, &[1]);
+    publish(&world, &context, rotated(1));
+    world.feed([7], "{\"n\":2}");
+    world.append("9", None);
+    settle(&mut worker);
+    assert_eq!((shown_under(&world), kept_under(&world)), ([(2, 28)].into(), [(2, 28)].into()));
+    assert_eq!(world.log.log.records("shown").len(), written + 2, "only what was read");
+
+    // nobody is told of anything, nothing is moved again, and a restart finds all
+    assert!(world.events().is_empty());
+    let changelog = world.log.log.records(&changelog_topic("g", "users")).len();
+    drop(worker);
+    let context = world.process();
+    publish(&world, &context, rotated(1));
+    let mut worker = super::worker(&context);
+    settle(&mut worker);
+    assert_eq!(world.log.log.records(&changelog_topic("g", "users")).len(), changelog);
+    assert_eq!(worker.tasks[&Partition::new("users", 0)].store.as_ref().unwrap().profiles(), 28);
+    // the patches were folded into what stood under the old keys
+    let since = world.mark("email", Mark::default());
+    publish(&world, &context, rotated(1));
+    settle(&mut worker);
+    assert_eq!(world.events(), once((1..=30).filter(|id| ![8, 9].contains(id)), since));
 }
