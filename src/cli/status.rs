@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -84,7 +84,7 @@ pub fn run(args: &Args, output: &mut dyn Write) -> Result<Outcome, Failure> {
             true => as_json(control.table(), &all),
             false => as_text(control.table(), &all),
         };
-        let clear = if args.watch { "\u{1b}[2J\u{1b}[H" } else { "" };
+        let clear = if args.watch && std::io::stdout().is_terminal() { "\u{1b}[2J\u{1b}[H" } else { "" };
         let written = output.write_all(format!("{clear}{text}").as_bytes()).and_then(|()| output.flush());
         written.map_err(|error| Failure::writing(&error))?;
         if !args.watch {
