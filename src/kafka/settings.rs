@@ -152,7 +152,7 @@ impl Settings {
 
     /// A member of the group: the worker with this number.
     pub(super) fn consumer(&self, worker: usize) -> ClientConfig {
-        let mut config = self.reading();
+        let mut config = self.reading("16384");
         // incremental rebalances: tasks that stay are not touched; `group.protocol=consumer` has nothing else
         if !self.speaks_consumer_protocol() {
             config.set("partition.assignment.strategy", "cooperative-sticky");
@@ -165,7 +165,8 @@ impl Settings {
 
     /// A reader of a whole topic. It names the group, as librdkafka wants it for an assignment, but never joins it.
     pub(super) fn reader(&self) -> ClientConfig {
-        let mut config = self.reading();
+        // each partition that is restored has one: what they fetch ahead adds up, and the allocator keeps it
+        let mut config = self.reading("4096");
         // the end of a topic shows even where it is a transaction's marker
         config.set("enable.partition.eof", "true");
         // a broker answers one request of a connection after the other: asking for the end would wait behind a long poll
@@ -219,11 +220,11 @@ impl Settings {
         config
     }
 
-    /// What members and readers have in common.
-    fn reading(&self) -> ClientConfig {
+    /// What members and readers have in common; they fetch so many kilobytes ahead.
+    fn reading(&self, ahead: &str) -> ClientConfig {
         let defaults = [
-            ("queued.max.messages.kbytes", "16384"), // what is fetched ahead, per worker
-            ("fetch.queue.backoff.ms", "10"),        // librdkafka's second leaves holes after each commit
+            ("queued.max.messages.kbytes", ahead),
+            ("fetch.queue.backoff.ms", "10"), // librdkafka's second leaves holes after each commit
         ];
         let mut config = self.base(&[&self.common, &self.consumer], &defaults);
         config
