@@ -16,7 +16,7 @@ pub(super) struct Pace {
     pub reject: bool,
 }
 
-/// The share of a transaction's records that the walk takes at least.
+/// One in so many of a transaction's records is the walk's at least.
 const LEAST: usize = 100;
 
 impl Pace {
@@ -30,11 +30,16 @@ impl Pace {
         self.share
     }
 
+    /// How many it takes at least, however long that is.
+    pub(super) fn least(&self) -> usize {
+        (self.most / LEAST).max(1)
+    }
+
     /// Takes in how long a commit took against what a transaction may take: slower means fewer, down to a hundredth.
     pub(super) fn learn(&mut self, commit: Duration, target: Duration) {
         let slow = commit > target;
         let share = if slow { self.share / 2 } else { self.share + self.share / 4 + 1 };
-        self.share = share.clamp((self.most / LEAST).max(1), self.most);
+        self.share = share.clamp(self.least(), self.most);
         (self.refusals, self.reject) = (0, false);
     }
 

@@ -25,6 +25,9 @@ const STATUS_EVERY: Duration = Duration::from_millis(500);
 /// fenced again.
 const TIMEOUT_SHARE: u32 = 4;
 
+/// Where live records wait in the same transaction, the walks take this part of the time that it would else gather records for.
+const WALK_SHARE: u32 = 2;
+
 /// What a transaction was about to commit.
 pub(super) struct Staged {
     /// How many records of the batch it took.
@@ -151,13 +154,16 @@ impl<L: Log> Worker<L> {
     }
 
     /// Stages what the walks bring: a share of the transaction for each task that has one, and a task's unchanged position where it
-    /// read nothing; not much beyond `until`.
+    /// read nothing. Their time is divided among them; not much beyond `until`.
     fn stage_walks(&mut self, staged: &mut Staged, until: Instant) -> Result<(), Fault> {
         let Some(pipeline) = &mut self.pipeline else { return Ok(()) };
         let most_bytes = self.context.plan.limits.output_bytes;
         let treatment = if self.pace.reject { Treatment::Reject } else { Treatment::Protect };
         let walking = self.tasks.iter().filter(|(_, task)| task.is_open() && task.walk.is_some());
-        let alone = self.pace.alone(walking.clone().count());
+        let count = walking.clone().count();
+        let alone = self.pace.alone(count);
+        let each = self.context.plan.limits.time / WALK_SHARE / u32::try_from(count).unwrap_or(u32::MAX).max(1);
+        let waited_for = staged.taken > 0;
         for (index, (partition, task)) in walking.enumerate() {
             let (Some(walk), Some(store)) = (&task.walk, &task.store) else { continue };
             if alone.is_some_and(|alone| alone != index) {
@@ -166,10 +172,11 @@ impl<L: Log> Worker<L> {
             let overlay = staged.overlays.entry(partition.clone()).or_default();
             let mut outputs = Vec::new();
             let mut done = walk.done;
-            let share = walk.done + self.pace.share();
+            let (least, share) = (walk.done + self.pace.least(), walk.done + self.pace.share());
+            let end = Instant::now() + each;
             while let Some(key) = walk.next(done) {
-                let full = done >= share || staged.tally.output_bytes >= most_bytes;
-                if full || (done > walk.done && Instant::now() >= until) {
+                let (full, now) = (done >= share || staged.tally.output_bytes >= most_bytes, Instant::now());
+                if full || (waited_for && done >= least && now >= end) || (done > walk.done && now >= until) {
                     break;
                 }
                 let hand = &mut Hand { store, overlay };

@@ -4,8 +4,8 @@
 //! answered, so a task that moves, or is restored, half-way goes on; a walk that ended is written down in the changelog, so that
 //! a restart need not look at everyone again. A profile that holds a newly marked attribute gets its events, and its whole document
 //! is written anew to the protected topic and the views, so that compaction removes the clear one. Always holds: the walk takes
-//! its share of a transaction behind the live records, and the share falls when committing gets slow. Deliberately not here: what
-//! settling is ([`super::settle`]).
+//! its share of a transaction behind the live records; the share ends before live ones would wait for it longer than they do for each
+//! other, and falls when committing gets slow. Deliberately not here: what settling is ([`super::settle`]).
 
 use std::time::Instant;
 

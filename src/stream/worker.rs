@@ -126,8 +126,10 @@ impl<L: Log> Worker<L> {
     fn gather(&mut self) -> Result<(), Error> {
         let limits = self.context.plan.limits;
         let most = if self.careful.is_empty() { limits.records } else { 1 };
-        // whoever has other work does not wait for records
-        let idle = if self.is_walking() || !self.restores.is_empty() { Duration::ZERO } else { IDLE_WAIT };
+        // whoever has other work does not wait for records; a walk takes the time that others gather for
+        let walking = self.is_walking();
+        let idle = if walking || !self.restores.is_empty() { Duration::ZERO } else { IDLE_WAIT };
+        let time = if walking { Duration::ZERO } else { limits.time };
         let mut until = (!self.batch.is_empty()).then(Instant::now);
         loop {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
@@ -151,7 +153,7 @@ impl<L: Log> Worker<L> {
             if !came || over || self.batch.len() >= most {
                 return Ok(());
             }
-            until = until.or(Some(Instant::now() + limits.time));
+            until = until.or(Some(Instant::now() + time));
         }
     }
 
