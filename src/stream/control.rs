@@ -203,14 +203,18 @@ pub fn publish<L: Log>(log: &L, group: &str, wished: &[ControlRecord]) -> Result
     let incarnation =
         ControlRecord { key: ControlKey::Incarnation, value: Some(ControlValue::Incarnation(incarnation)) };
     amend(log, group, |table| {
-        if let Some(id) = table.contradicted(wished) {
-            return Err(Error::Keys(format!(
-                "key {id} is another key than the one this group has sealed under that id; start with the keyset it was started with, \
-                 and give a new key an id of its own"
-            )));
-        }
+        refuse_contradicted(table, wished)?;
         let first = table.incarnation.is_none().then(|| incarnation.clone());
         Ok(first.into_iter().chain(table.missing(wished)).collect())
+    })
+}
+
+fn refuse_contradicted(table: &Table, wished: &[ControlRecord]) -> Result<(), Error> {
+    table.contradicted(wished).map_or(Ok(()), |id| {
+        Err(Error::Keys(format!(
+            "key {id} is another key than the one this group has sealed under that id; start with the keyset it was started with, \
+             and give a new key an id of its own"
+        )))
     })
 }
 

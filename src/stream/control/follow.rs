@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{ControlTable, WAIT, keys, publish, went_backwards};
+use super::{ControlTable, WAIT, keys, went_backwards};
 use crate::privacy::control::Table;
 use crate::privacy::keyset::Keyring;
 use crate::privacy::policy::Policy;
@@ -31,8 +31,7 @@ const LOOK_LIMIT: Duration = Duration::from_secs(5);
 pub(in crate::stream) fn follow<L: Log>(context: &Context<L>) -> Result<(), Error> {
     let plan = &context.plan;
     let mut keyring = context.keyring.load_full();
-    let mut control = publish(&context.log, &plan.settings.group, &keys::wished(plan, &keyring))?;
-    keys::check(plan, &control.table, &keyring)?;
+    let mut control = keys::publish_with(context, &keyring)?;
     let confirm_every = CONFIRM_EVERY.min(plan.max_staleness / 4);
     let facts_every = FACTS_EVERY.min(plan.max_staleness);
     let (mut confirmed, mut facts): (Option<Instant>, Instant) = (None, Instant::now());
@@ -66,11 +65,8 @@ fn take_keyring<L: Log>(context: &Context<L>, held: &mut Arc<Keyring>) -> Result
     if Arc::ptr_eq(held, &loaded) {
         return Ok(());
     }
-    let plan = &context.plan;
-    let known = publish(&context.log, &plan.settings.group, &keys::wished(plan, &loaded))
-        .and_then(|known| keys::check(plan, &known.table, &loaded));
-    match known {
-        Ok(()) => *held = loaded,
+    match keys::publish_with(context, &loaded) {
+        Ok(_) => *held = loaded,
         Err(Error::Keys(detail)) => {
             context.tell(&Happening::KeysetRefused { detail: &detail });
             context.keyring.compare_and_swap(&loaded, held.clone());

@@ -5,14 +5,34 @@
 
 use std::sync::Arc;
 
+use super::{ControlTable, publish, refuse_contradicted};
 use crate::privacy::control::{ControlRecord, Pin, Pinning, Table};
 use crate::privacy::keyset::{Entry, Keyring, Keyset, Status};
 use crate::privacy::mark::EVERYWHERE;
-use crate::stream::context::Plan;
+use crate::stream::context::{Context, Plan};
 use crate::stream::error::Error;
+use crate::stream::log::Log;
+
+/// Publishes what the configuration wishes and what there is to know of `keyring`; gives the table then. A keyring that is refused leaves no
+/// trace.
+///
+/// # Errors
+/// [`Error::Keys`], and those of [`publish`].
+pub(super) fn publish_with<L: Log>(context: &Context<L>, keyring: &Arc<Keyring>) -> Result<ControlTable<L>, Error> {
+    let (plan, group) = (&context.plan, &context.plan.settings.group);
+    let mut known = ControlTable::open(&context.log, group)?;
+    known.read_to_end()?;
+    let wished = wished(plan, keyring);
+    refuse_contradicted(known.table(), &wished)?;
+    check(plan, known.table(), keyring)?;
+    let control = publish(&context.log, group, &wished)?;
+    check(plan, control.table(), keyring)?; // another process may have come first
+    warn_of_other_primaries(control.table(), keyring);
+    Ok(control)
+}
 
 /// What the control topic must hold: what the configuration says, the keys, and what is pinned.
-pub(super) fn wished(plan: &Plan, keyring: &Keyring) -> Vec<ControlRecord> {
+fn wished(plan: &Plan, keyring: &Keyring) -> Vec<ControlRecord> {
     let primaries = keysets(keyring).into_iter().map(|(workspace, keyset)| {
         ControlRecord::promote(workspace.as_deref().unwrap_or(EVERYWHERE), keyset.primary())
     });
@@ -24,14 +44,14 @@ pub(super) fn wished(plan: &Plan, keyring: &Keyring) -> Vec<ControlRecord> {
 ///
 /// # Errors
 /// [`Error::Keys`].
-pub(super) fn check(plan: &Plan, table: &Table, keyring: &Arc<Keyring>) -> Result<(), Error> {
+fn check(plan: &Plan, table: &Table, keyring: &Arc<Keyring>) -> Result<(), Error> {
     let changelog = plan.routes.iter().find_map(|route| route.changelog.as_deref());
     if let (Some(topic), None) = (changelog, keyring.default_keyset()) {
         let text = format!("profiles need a keyset under [keys]: the keys of {topic} are sealed under it");
         return Err(Error::Keys(text));
     }
     for (pin, keyset) in pins(plan, keyring) {
-        // what is wished was published
+        // what is not pinned yet will be, under a key that is here
         let Some(Pinning { id, .. }) = table.pinned.get(&pin) else { continue };
         if keyset.key(*id).is_none_or(|key| key.status() != Status::Enabled) {
             return Err(Error::Keys(format!(
@@ -42,6 +62,11 @@ pub(super) fn check(plan: &Plan, table: &Table, keyring: &Arc<Keyring>) -> Resul
             )));
         }
     }
+    promoted(table, keyring).map(drop)
+}
+
+/// A file's primary that is not the one that seals is told of: its editor may have wished to promote it.
+fn warn_of_other_primaries(table: &Table, keyring: &Keyring) {
     for (workspace, keyset) in keysets(keyring) {
         let held = primary_of(table, workspace.as_deref());
         if let Some(held) = held.filter(|held| *held != keyset.primary()) {
@@ -52,7 +77,6 @@ pub(super) fn check(plan: &Plan, table: &Table, keyring: &Arc<Keyring>) -> Resul
             );
         }
     }
-    promoted(table, keyring).map(drop)
 }
 
 /// `keyring` with the primaries that `table` says; itself where they are its own.
@@ -111,8 +135,10 @@ mod tests {
     use crate::privacy::control::{ControlKey, ControlValue};
     use crate::privacy::keyset::KEY_BYTES;
     use crate::privacy::settings::{Settings, Unlisted, View};
-    use crate::stream::control::{amend, publish};
+    use crate::stream::control::amend;
     use crate::stream::fixture;
+    use crate::stream::happening::Nobody;
+    use crate::stream::supervisor;
     use crate::stream::topics::Route;
 
     /// The fixture's key, and one more.
@@ -153,12 +179,18 @@ mod tests {
 
     #[test]
     fn a_process_without_the_promoted_key_does_not_begin() {
-        let promoted = publish(&log(), "g", &[ControlRecord::promote(EVERYWHERE, 2)]).unwrap();
+        let log = log();
+        let promoted = publish(&log, "g", &[ControlRecord::promote(EVERYWHERE, 2)]).unwrap();
         let error = check(&fixture::plan(), promoted.table(), &fixture::keyring()).unwrap_err();
         let text = "the keyset under [keys]: the primary key 2 is not in the keyset, but was promoted with sivcar keys promote; bring it here";
         assert_eq!(error, Error::Keys(text.to_owned()));
         assert_eq!(check(&fixture::plan(), promoted.table(), &with_another()), Ok(()));
         assert_eq!(primary(&super::promoted(promoted.table(), &with_another()).unwrap()), 2);
+
+        let before = log.records("g.control").len();
+        let context = supervisor::prepare(log.clone(), fixture::plan(), fixture::keyring(), Arc::new(Nobody)).unwrap();
+        assert_eq!(crate::stream::control::follow(&context), Err(Error::Keys(text.to_owned())));
+        assert_eq!(log.records("g.control").len(), before, "it leaves no trace");
     }
 
     #[test]
