@@ -155,6 +155,7 @@ mod tests {
     #[test]
     fn a_promoted_key_is_waited_for_and_nothing_is_confirmed_meanwhile() {
         let done = following(|log, context| {
+            until(|| context.current.confirmed().is_some());
             let before = context.current.snapshot().unwrap().version();
             let to_two =
                 |table: &Table| (table.primaries[EVERYWHERE] != 2).then(|| ControlRecord::promote(EVERYWHERE, 2));
