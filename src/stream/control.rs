@@ -132,7 +132,9 @@ pub fn amend<L: Log>(
             return Ok(control);
         }
         match write(log, group, &mut control, &mut changes) {
-            Ok(()) => continue,
+            Ok(()) if Instant::now() < until => continue,
+            // a wish that its own record does not fulfil would be written for ever
+            Ok(()) => return Err(Error::Broker(format!("{}: what was written does not come to hold", control.topic))),
             Err(Failed::Again(fault)) if Instant::now() < until => {
                 tracing::info!(%fault, "another process amends the control topic, trying again");
             }

@@ -4,14 +4,13 @@
 //! keep two. Deliberately not here: what the records come to together ([`super::Table`]).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::values::{Domain, Incarnation, KeyRecord, Moment, PAD_MAX, Pinned, Primary, StageRecord};
-use crate::privacy::keyset::{Key, Keyring};
+use crate::privacy::keyset::{Keyring, Status};
 use crate::privacy::mark::{self, Mark, MarkKey, On};
 use crate::privacy::seal::{check_value, token};
 use crate::privacy::settings::Stage;
@@ -113,16 +112,24 @@ impl ControlRecord {
         ControlRecord { key, value: Some(ControlValue::Primary(value)) }
     }
 
-    /// The records of all keys in `keyring`, disabled ones included.
+    /// The records of all keys in `keyring`, disabled ones included. One that two keysets share has one record, or they would
+    /// overwrite each other for ever; it is enabled where either has it enabled.
     pub fn of_keys(keyring: &Keyring) -> Vec<ControlRecord> {
-        let record = |key: &Arc<Key>| {
+        let mut known: BTreeMap<(u32, String), Status> = BTreeMap::new();
+        for key in keyring.keysets().flat_map(|keyset| keyset.keys()) {
             let mut check = Vec::new();
             token(&check_value(key), &mut check);
             let check = String::from_utf8(check).unwrap_or_default(); // a token is ASCII
-            let value = ControlValue::Key(KeyRecord { check, status: key.status() });
-            ControlRecord { key: ControlKey::Key { id: key.id() }, value: Some(value) }
+            let status = known.entry((key.id(), check)).or_insert(key.status());
+            if key.status() == Status::Enabled {
+                *status = Status::Enabled;
+            }
+        }
+        let record = |((id, check), status)| {
+            let value = ControlValue::Key(KeyRecord { check, status });
+            ControlRecord { key: ControlKey::Key { id }, value: Some(value) }
         };
-        keyring.keysets().flat_map(|keyset| keyset.keys()).map(record).collect()
+        known.into_iter().map(record).collect()
     }
 }
 

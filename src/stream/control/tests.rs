@@ -236,6 +236,15 @@ fn keys_are_known_by_their_check_values_and_never_taken_for_others() {
     );
     assert!(matches!(publish(&log, "g", &ControlRecord::of_keys(&twins)), Err(Error::Keys(_))));
 
+    let mut disabled = Keyset::generate(&[7; 64], 1);
+    disabled.add(&[8; 64], 2).unwrap();
+    disabled = disabled.promoted(2).unwrap();
+    disabled.disable(1).unwrap();
+    let shared = [("acme".to_owned(), Entry::Present(Arc::new(disabled)))].into();
+    let shared = Keyring::new(Some(Arc::new(Keyset::generate(&[7; 64], 1))), shared);
+    publish(&log, "g", &ControlRecord::of_keys(&shared)).unwrap();
+    assert_eq!(log.records("g.control").len(), 3, "a key of two keysets is enabled where one of them says so");
+
     let mut rotated = Keyset::generate(&[7; 64], 1);
     rotated.add(&[3; 64], 3).unwrap();
     rotated = rotated.promoted(3).unwrap();
