@@ -143,7 +143,7 @@ fn moment(key: ControlKey) -> ControlRecord {
     ControlRecord { key, value: Some(ControlValue::Moment(Moment::default())) }
 }
 
-/// A wish that is fulfilled by any later record than the one that stood when it was first looked at.
+/// A wish that is fulfilled by any other record than the one that stood when it was first looked at.
 #[derive(Default)]
 struct Asked(Cell<Option<Option<u64>>>);
 
@@ -151,7 +151,7 @@ impl Asked {
     fn since(&self, now: Option<&u64>) -> bool {
         let before = self.0.get().unwrap_or(now.copied());
         self.0.set(Some(before));
-        now > before.as_ref()
+        now.is_some() && now != before.as_ref()
     }
 }
 
