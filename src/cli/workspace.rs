@@ -114,10 +114,7 @@ pub fn domain(args: &DomainArgs, output: &mut dyn Write) -> Result<Outcome, Fail
     let wish = Domain { pad: args.pad, loose: args.loose, whole: args.whole, since: None };
     let key = ControlKey::Domain { workspace: named.0.clone(), name: named.1.clone() };
     let record = ControlRecord { key, value: Some(ControlValue::Domain(wish.clone())) };
-    let holds = |table: &Table| {
-        let held = table.domains.get(&named).cloned().unwrap_or_default();
-        Domain { since: None, ..held } == wish
-    };
+    let holds = |table: &Table| domain_of(table, &named) == wish;
     change(&config, &record, holds, &args.waiting, output)
 }
 
@@ -158,6 +155,13 @@ impl Asked {
 /// What is enforced in `workspace`: everything where no record says otherwise.
 fn stage_of(table: &Table, workspace: &str) -> Stage {
     table.stages.get(workspace).map(|held| held.stage).unwrap_or_default()
+}
+
+/// What holds for the domain `named`, whose workspace may have none of its own.
+fn domain_of(table: &Table, named: &(String, String)) -> Domain {
+    let everywhere = || table.domains.get(&(EVERYWHERE.to_owned(), named.1.clone()));
+    let held = table.domains.get(named).or_else(everywhere).cloned().unwrap_or_default();
+    Domain { since: None, ..held }
 }
 
 /// Writes `record` unless what it says holds already, tells the policy version and waits as wished.
@@ -227,14 +231,33 @@ mod tests {
     fn what_is_done_once_is_asked_for_as_often_as_one_likes() {
         let log = MemoryLog::new("g");
         ensure_control(&log, "g", true).expect("a control topic can be made");
+        let reseal = || ControlKey::Reseal { workspace: "acme".to_owned() };
         let ask = || {
             let asked = Asked::default();
-            let record = moment(ControlKey::Reseal { workspace: "acme".to_owned() });
-            write(&log, "g", &record, |table| asked.since(table.reseals.get("acme"))).expect("is written")
+            write(&log, "g", &moment(reseal()), |table| asked.since(table.reseals.get("acme"))).expect("is written")
         };
         let ((first, version), (again, later)) = (ask(), ask());
         assert!(first && again && later > version);
         assert_eq!(marks::read(&log, "g").expect("is read").table().reseals["acme"], later);
+        let beyond = Moment { since: Some(u64::MAX) };
+        let beyond = ControlRecord { value: Some(ControlValue::Moment(beyond)), ..moment(reseal()) };
+        assert!(write(&log, "g", &beyond, |table| table.reseals.get("acme") == Some(&u64::MAX)).expect("is written").0);
+        let (written, version) = ask();
+        assert!(written, "whatever somebody wrote before");
+        assert_eq!(marks::read(&log, "g").expect("is read").table().reseals["acme"], version);
+    }
+
+    #[test]
+    fn a_domains_settings_are_those_of_all_workspaces_where_its_own_has_none() {
+        let padded = Domain { pad: 32, since: Some(4), ..Domain::default() };
+        let named = |workspace: &str| (workspace.to_owned(), "email".to_owned());
+        let table = Table { domains: [(named("*"), padded)].into(), ..Table::default() };
+        assert_eq!(domain_of(&table, &named("acme")), Domain { pad: 32, ..Domain::default() });
+        let own = Table {
+            domains: [(named("acme"), Domain::default()), (named("*"), table.domains[&named("*")].clone())].into(),
+            ..table
+        };
+        assert_eq!(domain_of(&own, &named("acme")), Domain::default());
     }
 
     #[test]
