@@ -22,6 +22,9 @@ use crate::stream::status::{Progress, Status, Tasks};
 /// How often `--watch` and a wait look again.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
+/// The longest wait, in seconds: a year.
+const LIMIT_MAX: u64 = 31_536_000;
+
 /// How many characters a bar has.
 const BAR: usize = 20;
 
@@ -57,7 +60,7 @@ pub struct Waiting {
     #[arg(long, value_name = "WORD", value_enum)]
     wait: Option<Wait>,
     /// How long to wait, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 600, requires = "wait")]
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, requires = "wait", value_parser = clap::value_parser!(u64).range(..=LIMIT_MAX))]
     timeout: u64,
 }
 

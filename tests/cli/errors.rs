@@ -22,6 +22,10 @@ fn a_wrong_command_line_ends_with_2_and_one_line() {
         "keys disable keyset.json --id x",
         "invalid value 'x' for '--id <ID>': invalid digit found in string; see --help",
     );
+    bench.refused(
+        "stage --config sivcar.toml --workspace acme off --wait applied --timeout 18446744073709551615",
+        "invalid value '18446744073709551615' for '--timeout <SECONDS>': 18446744073709551615 is not in 0..=31536000; see --help",
+    );
     let (code, output, errors) = bench.run("", "");
     assert_eq!((code, output.as_str(), errors.contains("Usage: sivcar <COMMAND>")), (2, "", true), "{errors}");
 }
