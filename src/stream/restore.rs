@@ -111,7 +111,13 @@ impl<R: Reader> Restore<R> {
     fn take(&mut self, fetched: Fetched) -> Result<(), ChangelogError> {
         let key = fetched.record.key.unwrap_or_default();
         match fetched.record.value {
-            Some(sealed) if key == SETTLED_THROUGH => self.store.through = self.codec.open_through(&sealed)?,
+            Some(sealed) if key == SETTLED_THROUGH => {
+                self.store.through = match self.codec.open_through(&sealed) {
+                    // its key was disabled since: everyone is looked at again, and nobody told of twice
+                    Err(ChangelogError::KeyGone) => 0,
+                    through => through?,
+                }
+            }
             Some(sealed) => {
                 let entry = Entry { sealed: sealed.into(), settled: None };
                 self.store.set(key.into(), Some(entry));
