@@ -223,7 +223,11 @@ impl<L: Log> Worker<L> {
             }
             task.walk.take_if(|_| overlay.through.is_some());
             let Some(store) = &mut task.store else { continue };
+            let ended = overlay.through.is_some();
             store.merge(overlay);
+            if ended && store.has_passed(&Overlay::default()) {
+                tracing::warn!(%partition, "profiles whose keyset is missing were passed by; they are settled once it is there");
+            }
             let bytes = store.bytes();
             if bytes > most {
                 let detail =

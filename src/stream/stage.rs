@@ -187,7 +187,10 @@ impl<L: Log> Worker<L> {
             }
             if walk.next(done).is_none() {
                 overlay.through = Some(walk.target);
-                outputs.push(pipeline.settled_through(task.source, partition, walk.target)?);
+                // after a restart those who were passed by are to be looked at again
+                if !store.has_passed(overlay) {
+                    outputs.push(pipeline.settled_through(task.source, partition, walk.target)?);
+                }
                 send(producer(&mut self.producer)?, &mut outputs, &mut staged.tally)?;
             }
             staged.walked.insert(partition.clone(), done);

@@ -8,11 +8,13 @@
 //! ([`super::changelog`]).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
 
 use super::log::Committed;
+use crate::privacy::keyset::Keyring;
 use crate::record::Partition;
 
 /// A profile's sealed record key: the changelog's record key.
@@ -40,6 +42,8 @@ pub struct Store {
     bytes: usize,
     /// The policy version up to which all marks are answered for every profile.
     pub through: u64,
+    /// Under which keysets profiles were passed by since, for the key of their states is not there.
+    passed: Option<Arc<Keyring>>,
 }
 
 /// What a transaction makes of a store.
@@ -51,6 +55,7 @@ pub struct Overlay {
     looked_at: Vec<(StateKey, u64)>,
     /// A walk ended: all is settled up to there.
     pub through: Option<u64>,
+    passed: Option<Arc<Keyring>>,
 }
 
 fn size(key: &[u8], entry: &Entry) -> usize {
@@ -100,6 +105,21 @@ impl Store {
             }
         }
         self.through = self.through.max(overlay.through.unwrap_or(0));
+        self.passed = overlay.passed.or(self.passed.take());
+    }
+
+    /// Whether profiles were passed by that no walk has looked at since.
+    pub fn has_passed(&self, overlay: &Overlay) -> bool {
+        self.passed.is_some() || overlay.passed.is_some()
+    }
+
+    /// Lets the next walk look once more at who was passed by under other keysets than `keyring`; says whether there is somebody.
+    pub fn look_again(&mut self, keyring: &Arc<Keyring>) -> bool {
+        let again = self.passed.take_if(|passed| !Arc::ptr_eq(passed, keyring)).is_some();
+        if again {
+            self.through = 0;
+        }
+        again
     }
 
     /// The profiles that may not be settled up to `version`.
@@ -128,6 +148,11 @@ impl Overlay {
     /// Notes that nothing up to `version` concerns the profile.
     pub fn look_at(&mut self, key: StateKey, version: u64) {
         self.looked_at.push((key, version));
+    }
+
+    /// Notes that the key of a profile's state is not in `keyring`: it is to be looked at again under another.
+    pub fn pass_by(&mut self, keyring: &Arc<Keyring>) {
+        self.passed = Some(keyring.clone());
     }
 }
 

@@ -72,6 +72,8 @@ impl Walk {
 pub(super) enum Walked {
     /// No version concerns it: nothing is written.
     Nothing,
+    /// Its state is sealed under a key that is not here, or its workspace's keyset is missing: nobody can say what concerns it.
+    PassedBy,
     /// It is settled by these.
     Settled {
         /// Its events, its document anew, its changelog record.
@@ -95,6 +97,9 @@ impl<L: Log> Worker<L> {
         let Some(snapshot) = self.context.current.snapshot() else { return };
         for task in self.tasks.values_mut().filter(|task| task.is_open()) {
             let Some(store) = &mut task.store else { continue };
+            if store.look_again(&snapshot.keyring) {
+                task.walk = None;
+            }
             if store.through >= snapshot.version()
                 || task.walk.as_ref().is_some_and(|walk| walk.target >= snapshot.version())
             {
@@ -127,6 +132,10 @@ impl Pipeline {
         let (rejection, state) = match self.walk(source, partition, key, hand)? {
             Walked::Nothing => {
                 hand.overlay.look_at(key.clone(), self.snapshot().version());
+                return Ok(Vec::new());
+            }
+            Walked::PassedBy => {
+                hand.overlay.pass_by(&self.snapshot().keyring);
                 return Ok(Vec::new());
             }
             Walked::Forgotten(outputs, change) => {
@@ -166,10 +175,13 @@ impl Pipeline {
         }
         let state = match self.codec(source).and_then(|codec| codec.open(key, &entry.sealed)) {
             Ok(state) => state,
-            // whoever destroyed the key wished that nobody reads it: there is nothing to settle
-            Err(ChangelogError::Keyset | ChangelogError::KeyGone) => return Ok(Walked::Nothing),
+            // whoever destroyed the key wished that nobody reads it; whoever has yet to bring it will
+            Err(ChangelogError::Keyset | ChangelogError::KeyGone) => return Ok(Walked::PassedBy),
             Err(error) => return Err(Fault::Fatal(format!("a profile of {partition}: {error}"))),
         };
+        if self.snapshot().keyring.of(&state.profile.workspace).is_none() {
+            return Ok(Walked::PassedBy);
+        }
         if self.is_forgotten(&state) {
             return self.forget(source, partition, key, &state, hand);
         }
@@ -218,7 +230,8 @@ impl Pipeline {
     }
 
     /// The events of `state`, its document anew, and its changelog record. One that holds nothing marked is written to the views alone
-    /// where their record keys move, and to the changelog alone where that one's do, or its workspace is to be sealed anew.
+    /// where their record keys move, and to the changelog alone where that one's do. Where its workspace is to be sealed anew, a document in
+    /// which nothing is sealed stays as it is.
     fn rewrite(
         &mut self,
         source: usize,
@@ -231,14 +244,18 @@ impl Pipeline {
         let events = self.settle(source, state, &mut outputs)?;
         let first = outputs.len();
         self.retire(source, partition, &record_key, state, &mut outputs);
-        if events.is_some() || outputs.len() > first {
+        let moves = outputs.len() > first;
+        let resealed = state.settled < self.snapshot().policy.resealed(&state.profile.workspace);
+        if events.is_none() && !moves && !resealed && self.codec(source)?.key(&record_key)? == *key {
+            return Ok(None);
+        }
+        if events.is_some() || moves || resealed {
             let document = Some(state.profile.document.clone());
             self.protect(source, &as_read(partition, record_key.clone(), state, document), None, &mut outputs)?;
             self.mark_synthetic(source, &mut outputs[first..]);
-        } else if state.settled >= self.snapshot().policy.resealed(&state.profile.workspace)
-            && self.codec(source)?.key(&record_key)? == *key
-        {
-            return Ok(None);
+            if events.is_none() && !moves && self.made.tally.fields.sealed == 0 {
+                outputs.truncate(first);
+            }
         }
         let settled = self.settled(state);
         let change = self.change(source, partition, &record_key, Some(settled), Some(key), &mut outputs)?;

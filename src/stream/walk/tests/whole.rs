@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::privacy::control::Pinning;
-use crate::privacy::keyset::{KEY_BYTES, Keyset};
+use crate::privacy::keyset::{Entry, KEY_BYTES, Keyset};
 
 /// The keyset of the fixture with one more key, which is the primary or is not.
 pub(super) fn rotated(primary: u32) -> Arc<Keyring> {
@@ -36,7 +36,10 @@ fn a_promoted_key_seals_from_then_on_and_a_reseal_brings_the_rest_under_it() {
     let mut world = World::new();
     world.feed(1..=3, "{\"email\":\"#\"}");
     world.feed(4..=5, "{\"n\":1}");
+    world.append("6", Some(r#"{"workspace":"acme","id":6,"attributes":{},"ip":"10.0.0.1"}"#.to_owned()));
     let context = world.process();
+    let field = MarkKey { workspace: "acme".into(), on: On::Field, name: "ip".into(), event: None };
+    world.table.marks.insert(field, Mark { since: Some(1), ..Mark::default() });
     let first = world.mark("email", Mark::default());
     publish(&world, &context, rotated(1));
     let mut worker = worker(&context);
@@ -68,9 +71,12 @@ fn a_promoted_key_seals_from_then_on_and_a_reseal_brings_the_rest_under_it() {
     );
     assert_eq!(
         world.log.log.records("people").len(),
-        written + 3,
-        "who holds nothing marked is sealed anew in the changelog alone"
+        written + 4,
+        "who holds nothing sealed is sealed anew in the changelog alone"
     );
+    let document: serde_json::Value = serde_json::from_str(&world.people()["6"]).unwrap();
+    let token = parse_token(document["ip"].as_str().unwrap()).unwrap();
+    assert_eq!(token[1..5], 2u32.to_be_bytes(), "whatever is sealed in a document");
 }
 
 #[test]
@@ -183,4 +189,73 @@ fn a_pinned_key_moves_with_all_that_stands_under_it() {
     publish(&world, &context, rotated(1));
     settle(&mut worker);
     assert_eq!(world.events(), once((1..=30).filter(|id| ![8, 9].contains(id)), since));
+}
+
+/// `acme` has a keyset of its own: that of the fixture, or none yet.
+fn own(keyset: Option<Arc<Keyset>>) -> Arc<Keyring> {
+    let entry = keyset.map_or(Entry::Missing, Entry::Present);
+    Arc::new(Keyring::new(rotated(1).default_keyset().cloned(), [("acme".to_owned(), entry)].into()))
+}
+
+#[test]
+fn whose_keyset_is_missing_is_passed_by_and_settled_once_it_is_there() {
+    for (since_when, restarted) in [("from the start", false), ("from the start", true), ("later", false)] {
+        let mut world = World::new();
+        world.feed(1..=3, "{\"email\":\"#\"}");
+        let mut context = world.process();
+        // states under a key that is not there, or under one that is, in a workspace that has a keyset by now
+        let theirs = Arc::new(Keyset::generate(&[5; KEY_BYTES], 5));
+        let before = if since_when == "later" { rotated(1) } else { own(Some(theirs.clone())) };
+        publish(&world, &context, before);
+        let mut first = worker(&context);
+        settle(&mut first);
+
+        let since = world.mark("email", Mark::default());
+        publish(&world, &context, own(None));
+        settle(&mut first);
+        let told = |world: &World| world.log.log.records("protected").len();
+        assert_eq!((told(&world), world.log.log.records("dead").len()), (0, 0), "{since_when}");
+        assert_eq!(first.tasks[&Partition::new("users", 0)].store.as_ref().unwrap().through, since);
+
+        if restarted {
+            drop(first);
+            context = world.process();
+            publish(&world, &context, own(Some(theirs.clone())));
+            first = worker(&context);
+        } else {
+            world.table.version += 1;
+            publish(&world, &context, own(Some(theirs.clone())));
+        }
+        settle(&mut first);
+        assert_eq!(told(&world), 3, "{since_when} {restarted}");
+        assert!(world.people().values().all(|document| !document.contains(NO_CANARY)));
+    }
+}
+
+#[test]
+fn a_walks_end_whose_key_was_disabled_stops_nobody() {
+    let mut world = World::new();
+    world.feed(1..=3, "{\"email\":\"#\"}");
+    let context = world.process();
+    let mut before = worker(&context);
+    settle(&mut before);
+    let since = world.mark("email", Mark::default());
+    let mut keyset = Keyset::parse(keyset().to_json().expose().as_bytes()).unwrap();
+    keyset.add(&[9; KEY_BYTES], 2).unwrap();
+    publish(&world, &context, Arc::new(Keyring::new(Some(Arc::new(keyset.promoted(2).unwrap())), [].into())));
+    settle(&mut before);
+    assert_eq!(world.events(), once(1..=3, since));
+    drop(before);
+
+    // the states are under key 2 too: only a deletion of all leaves the walk's end alone
+    for id in 1..=3 {
+        world.append(&id.to_string(), None);
+    }
+    keyset.disable(2).unwrap();
+    let context = world.process();
+    publish(&world, &context, Arc::new(Keyring::new(Some(Arc::new(keyset)), [].into())));
+    let mut after = worker(&context);
+    settle(&mut after);
+    assert_eq!(world.events(), once(1..=3, since));
+    assert!(after.tasks[&Partition::new("users", 0)].is_open());
 }
