@@ -72,7 +72,10 @@ impl Pipeline {
         if let Some(held) = &held {
             self.retire(source, &input.partition, record_key, held, outputs);
         }
-        let held = held.filter(|held| !self.is_forgotten(held));
+        // one that moves to another workspace waits for the walk: in views it has other keys there
+        let moves =
+            |held: &State| self.made.identity.as_ref().is_some_and(|new| new.workspace != held.profile.workspace);
+        let held = held.filter(|held| !self.is_forgotten(held) || moves(held));
         let mut events = Vec::new();
         let count = match &held {
             Some(held) => self.settle(source, held, &mut events)?,

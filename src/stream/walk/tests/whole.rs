@@ -91,6 +91,7 @@ fn an_erased_workspace_is_forgotten_and_who_comes_again_begins_anew() {
     world.table.version += 1;
     world.table.erased.insert("acme".into(), world.table.version);
     world.feed([7, 30], "{\"m\":2}");
+    world.append("8", Some(r#"{"workspace":"beta","id":8,"attributes":{}}"#.to_owned()));
     world.publish(&context);
     settle(&mut worker);
     let left = world.people();
@@ -100,6 +101,11 @@ fn an_erased_workspace_is_forgotten_and_who_comes_again_begins_anew() {
     let deleted = world.log.log.records("people").into_iter().filter(|fetched| fetched.record.value.is_none());
     let synthetic =
         deleted.filter(|fetched| fetched.record.headers.iter().any(|header| header.name == "sivcar-synthetic"));
+    assert_eq!(
+        world.log.log.records("dead").len(),
+        1,
+        "who moves before the walk comes would leave its copies in views"
+    );
     assert_eq!(synthetic.count(), 28, "one null each, but for those that live records have begun anew");
 
     // what was forgotten holds nothing
