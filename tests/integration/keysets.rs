@@ -142,7 +142,7 @@ fn refuse_others(site: &Site, [old, new]: [u32; 2]) {
         "old.json",
         &format!(
             "the keyset under [keys]: the primary key {new} is not in the keyset, but was promoted with sivcar keys promote; \
-             bring it here"
+             bring it here, or promote another"
         ),
     );
 }

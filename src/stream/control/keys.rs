@@ -56,9 +56,10 @@ fn check(plan: &Plan, table: &Table, keyring: &Arc<Keyring>) -> Result<(), Error
         if keyset.key(*id).is_none_or(|key| key.status() != Status::Enabled) {
             return Err(Error::Keys(format!(
                 "key {id}, under which the record keys of {} are sealed, is not an enabled key of the keyset {}; bring it back, for \
-                 without it no profile is found again",
+                 without it no profile is found again{}",
                 pin.topic,
                 place(pin.workspace.as_deref()),
+                pin.workspace.map_or("", |_| "; where the workspace was erased, sivcar keys pin takes another"),
             )));
         }
     }
@@ -89,7 +90,9 @@ pub(super) fn promoted(table: &Table, keyring: &Arc<Keyring>) -> Result<Arc<Keyr
     }
     let promoted = keyring.promoted(&table.primaries).map_err(|(workspace, error)| {
         let place = place(Some(workspace.as_str()).filter(|workspace| *workspace != EVERYWHERE));
-        Error::Keys(format!("the keyset {place}: {error}, but was promoted with sivcar keys promote; bring it here"))
+        Error::Keys(format!(
+            "the keyset {place}: {error}, but was promoted with sivcar keys promote; bring it here, or promote another"
+        ))
     })?;
     Ok(Arc::new(promoted))
 }
@@ -183,7 +186,7 @@ mod tests {
         let log = log();
         let promoted = publish(&log, "g", &[ControlRecord::promote(EVERYWHERE, 2)]).unwrap();
         let error = check(&fixture::plan(), promoted.table(), &fixture::keyring()).unwrap_err();
-        let text = "the keyset under [keys]: the primary key 2 is not in the keyset, but was promoted with sivcar keys promote; bring it here";
+        let text = "the keyset under [keys]: the primary key 2 is not in the keyset, but was promoted with sivcar keys promote; bring it here, or promote another";
         assert_eq!(error, Error::Keys(text.to_owned()));
         assert_eq!(check(&fixture::plan(), promoted.table(), &with_another()), Ok(()));
         assert_eq!(primary(&super::promoted(promoted.table(), &with_another()).unwrap()), 2);
