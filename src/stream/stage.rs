@@ -127,7 +127,8 @@ impl<L: Log> Worker<L> {
         let mut outputs = Vec::new();
         for partition in staged.ends.keys() {
             let Some(task) = self.tasks.get(partition) else { continue };
-            let ended = staged.overlays.get(partition).and_then(|overlay| overlay.through);
+            let overlay = staged.overlays.get(partition);
+            let ended = overlay.and_then(|overlay| overlay.through);
             let told = Told { at: Instant::now(), policy: staged.policy, settled: ended.unwrap_or(task.settled()) };
             let news = task.reached.is_none_or(|last| last.policy < told.policy || last.settled < told.settled);
             let goes_on = task.walk.is_some() && task.reached.is_none_or(|last| last.at.elapsed() >= STATUS_EVERY);
@@ -136,7 +137,7 @@ impl<L: Log> Worker<L> {
             }
             let done = staged.walked.get(partition).copied();
             let profiles = task.store.as_ref().map(|store| Profiles {
-                count: store.profiles(),
+                count: overlay.map_or(store.profiles(), |overlay| store.profiles_with(overlay)),
                 settled: told.settled,
                 walk: task
                     .walk

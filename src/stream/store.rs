@@ -68,6 +68,15 @@ impl Store {
         self.entries.len()
     }
 
+    /// How many it holds once `overlay` is merged.
+    pub fn profiles_with(&self, overlay: &Overlay) -> usize {
+        let changed = |is_there: bool| {
+            let those = overlay.entries.iter().filter(move |(_, entry)| entry.is_some() == is_there);
+            those.filter(|(key, _)| self.entries.contains_key(*key) != is_there).count()
+        };
+        self.entries.len() + changed(true) - changed(false)
+    }
+
     /// The memory it takes, about.
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -200,6 +209,11 @@ mod tests {
         };
         assert_eq!(sees(&store, &overlay), [Some(4), None, Some(1)]);
         assert_eq!(sees(&store, &Overlay::default()), [Some(1), Some(1), None], "an abort drops the overlay alone");
+        assert_eq!((store.profiles(), store.profiles_with(&overlay)), (2, 2));
+        overlay.set(key("a"), None);
+        overlay.set(key("nobody"), None);
+        assert_eq!(store.profiles_with(&overlay), 1);
+        overlay.set(key("a"), entry("long", 2));
         store.merge(overlay);
         assert_eq!(sees(&store, &Overlay::default()), [Some(4), None, Some(1)]);
         assert_eq!((store.profiles(), store.bytes()), (2, 1 + 4 + 1 + 1 + 2 * ENTRY_BYTES));
