@@ -25,6 +25,7 @@ use crate::stream::topics::{Facts, Route};
 use crate::stream::transaction::TransactionLimits;
 use crate::stream::worker::Worker;
 
+mod refusals;
 mod whole;
 
 const NO_CANARY: &str = "@canary.example";
@@ -342,61 +343,6 @@ fn live_is_restored(world: &World, worker: &Worker<Scripted>) -> usize {
         live.entries().map(|(key, entry)| (key.to_vec(), entry.sealed.to_vec())).collect();
     assert_eq!(live, restored, "store = changelog");
     live.len()
-}
-
-#[test]
-fn a_profile_whose_event_the_broker_refuses_goes_to_the_dead_letters_alone() {
-    let mut world = World::new();
-    world.feed(1..=10, "{\"email\":\"#\"}");
-    let context = world.process();
-    let mut worker = worker(&context);
-    settle(&mut worker);
-    let since = world.mark("email", Mark::default());
-    world.log.refuse(|outgoing: &Outgoing| {
-        &*outgoing.topic == "protected" && outgoing.record.key.as_deref() == Some(b"4".as_slice())
-    });
-    world.publish(&context);
-    settle(&mut worker);
-    assert!(world.log.script.lock().unwrap().refused > 0);
-    assert_eq!(world.events(), once((1..=10).filter(|id| *id != 4), since));
-    assert_eq!(world.log.log.records("dead").len(), 1);
-    assert!(!worker.is_walking());
-}
-
-#[test]
-fn profiles_that_cannot_be_kept_are_rejected_by_reason() {
-    let world = World::new();
-    world.feed([1], "{}");
-    world.append("1", Some("{\"workspace\":\"beta\",\"id\":1}".into()));
-    world.append("1", Some("{\"workspace\":\"acme\",\"id\":2}".into()));
-    let keyless = Record { value: Some(b"{\"workspace\":\"acme\",\"id\":3}".to_vec()), ..Record::default() };
-    world.log.log.append(&Partition::new("users", 0), keyless).unwrap();
-    let context = world.process();
-    settle(&mut worker(&context));
-    let letters = world.log.log.records("dead");
-    let mut reasons: Vec<String> = letters
-        .iter()
-        .map(|letter| {
-            let header = letter.record.headers.iter().find(|header| header.name == "sivcar-reason").unwrap();
-            String::from_utf8(header.value.clone().unwrap()).unwrap()
-        })
-        .collect();
-    reasons.sort();
-    assert_eq!(reasons, ["profile_key_mismatch", "profile_key_mismatch", "profile_without_key"]);
-    assert_eq!(world.people().len(), 1);
-}
-
-#[test]
-fn state_over_its_budget_stops_the_task() {
-    let mut world = World::new();
-    world.plan.state_bytes = 2_000;
-    world.feed(1..=100, "{\"email\":\"#\"}");
-    let context = world.process();
-    let mut worker = worker(&context);
-    settle(&mut worker);
-    let task = &worker.tasks[&Partition::new("users", 0)];
-    assert_eq!(task.state, crate::stream::task::TaskState::Stopped("state_over_budget"));
-    assert!(world.people().len() < 100);
 }
 
 #[test]

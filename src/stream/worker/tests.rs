@@ -13,6 +13,8 @@ use crate::stream::scripted::{Call, Scripted, Twist};
 use crate::stream::topics::Facts;
 use crate::stream::transaction::{Metadata, TransactionLimits};
 
+mod tasks;
+
 /// Counts happenings by name.
 #[derive(Default)]
 struct Counts(Mutex<BTreeMap<String, u64>>);
@@ -302,111 +304,6 @@ fn an_expelled_member_commits_nothing_and_comes_back() {
     assert_eq!(world.count("aborted lost"), 1);
     step(&mut worker, 4);
     assert_eq!(world.protected(0), ["a"]);
-}
-
-#[test]
-fn no_task_opens_under_a_policy_older_than_its_last() {
-    let world = World::new();
-    let metadata = "1;policy=7;control=nonce;txn=x.1".to_owned();
-    world.log.log.set_committed(&raw(0), Some(Committed { offset: 0, metadata }));
-    world.feed(0, &["a"]);
-    world.feed(1, &["x"]);
-    world.context.current.confirm(Instant::now(), 8);
-    let mut worker = world.worker(0);
-    assert_eq!(step(&mut worker, 4), 1);
-    assert_eq!((world.count("waiting"), world.context.current.wanted()), (1, 7));
-    assert!(!world.context.ready.is_set());
-    assert_eq!(world.protected(1), ["x"]);
-    world.context.current.publish(snapshot(7));
-    assert_eq!(step(&mut worker, 2), 1);
-    assert_eq!(world.protected(0), ["a"]);
-}
-
-#[test]
-fn a_policy_beyond_the_control_topics_end_stops_the_process() {
-    let world = World::new();
-    let metadata = "1;policy=7;control=nonce;txn=x.1".to_owned();
-    world.log.log.set_committed(&raw(0), Some(Committed { offset: 0, metadata }));
-    let mut worker = world.worker(0);
-    step(&mut worker, 3);
-    // an end asked for after the task was opened tells; the one before could not
-    world.context.current.confirm(Instant::now(), 6);
-    let error = worker.step().unwrap_err();
-    assert!(matches!(error, Error::PolicyWentBackwards(_)), "{error}");
-    assert_eq!(error.exit_code(), crate::stream::error::EXIT_POLICY_WENT_BACKWARDS);
-}
-
-#[test]
-fn another_control_topic_stops_the_process() {
-    let world = World::new();
-    let metadata = "1;policy=1;control=other;txn=x.1".to_owned();
-    world.log.log.set_committed(&raw(0), Some(Committed { offset: 0, metadata }));
-    let mut worker = world.worker(0);
-    let error = (0..3).find_map(|_| worker.step().err()).expect("the process stops");
-    assert!(matches!(error, Error::PolicyWentBackwards(_)), "{error}");
-}
-
-#[test]
-fn policy_versions_never_fall_in_a_partition() {
-    let world = World::new();
-    let mut worker = world.worker(0);
-    step(&mut worker, 2);
-    let mut versions = Vec::new();
-    for version in [3, 2, 5] {
-        world.context.current.publish(snapshot(version));
-        world.feed(0, &["a"]);
-        assert_eq!(step(&mut worker, 1), 1);
-        let metadata = world.log.log.committed(&raw(0)).unwrap().metadata;
-        versions.push(Metadata::parse(&metadata).unwrap().policy);
-    }
-    assert_eq!(versions, [3, 3, 5]);
-}
-
-#[test]
-fn tasks_pause_while_the_control_topic_cannot_be_confirmed() {
-    let world = World::new();
-    let plan = Plan { max_staleness: Duration::ZERO, ..world.context.plan.clone() };
-    let facts = Facts::clone(&world.context.facts.load());
-    let context = Arc::new(Context::new(world.log.clone(), plan, keyring(), facts, world.counts.clone()));
-    context.current.publish(snapshot(1));
-    let mut worker = Worker::start(context, 0).unwrap();
-    world.feed(0, &["a"]);
-    assert_eq!(step(&mut worker, 4), 0);
-    assert_eq!((world.count("stale true"), worker.tasks.len()), (1, 2));
-    assert!(worker.tasks.values().all(|task| task.paused));
-    assert_eq!(world.log.calls(Call::Begin), 0);
-    worker.context = world.context.clone();
-    step(&mut worker, 3);
-    assert_eq!((world.count("stale false"), world.protected(0)), (1, vec!["a".to_owned()]));
-}
-
-#[test]
-fn a_lost_range_stops_its_task_alone() {
-    let world = World::new();
-    let mut worker = world.worker(0);
-    world.feed(0, &["a", "b", "c"]);
-    world.log.log.set_committed(&raw(0), Some(Committed { offset: 1, metadata: String::new() }));
-    world.log.log.trim(&raw(0), 2);
-    world.feed(1, &["x"]);
-    step(&mut worker, 6);
-    assert_eq!(world.count("stopped out_of_range"), 1);
-    assert!(world.protected(0).is_empty());
-    assert_eq!(world.protected(1), ["x"]);
-    assert_eq!(world.committed(0), 1);
-}
-
-#[test]
-fn partitions_added_at_run_time_stop_their_source() {
-    let world = World::new();
-    let mut worker = world.worker(0);
-    step(&mut worker, 2);
-    world.log.log.add_partitions("raw", 1);
-    step(&mut worker, 2);
-    world.feed(0, &["a"]);
-    world.feed(2, &["new"]);
-    assert_eq!(step(&mut worker, 3), 0);
-    assert_eq!(world.count("stopped source_changed"), 3);
-    assert!(world.context.facts.load().sources[0].is_err());
 }
 
 #[test]
