@@ -13,26 +13,12 @@ use sivcar::record::Record;
 
 use crate::dump;
 use crate::kills::number;
+use crate::profiles::SOURCES;
 use crate::sidecar::{Sidecar, eventually};
 use crate::site::Site;
 
-const CONFIG: &str = r#"
-[transaction]
-records = 200
-time = "20ms"
-[[source]]
-topic = "events"
-kind = "event"
-protected = "protected.events"
-dead-letters = "dead"
-[[source]]
-topic = "users"
-kind = "profile"
-workspace = "acme"
-protected = "protected.users"
-dead-letters = "dead"
-events = "events"
-"#;
+/// Small transactions, so that a kill meets one.
+const LIMITS: &str = "[transaction]\nrecords = 200\ntime = \"20ms\"\n";
 
 const PARTITIONS: u64 = 4;
 
@@ -82,7 +68,7 @@ fn every_profile_is_told_of_once_whatever_is_killed() {
     let (profiles, kills) = (number("SIVCAR_PROFILES", profiles), number("SIVCAR_KILLS", kills));
     let seed = number("SIVCAR_SEED", 4711);
     let mut random = StdRng::seed_from_u64(seed);
-    let site = Site::new("workers = 2", CONFIG);
+    let site = Site::new("workers = 2", &format!("{LIMITS}{SOURCES}"));
     for topic in ["events", "users"] {
         site.create(topic, PARTITIONS as i32);
     }
