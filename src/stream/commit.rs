@@ -204,7 +204,9 @@ impl<L: Log> Worker<L> {
                 task.reached = Some(*told);
             }
         }
-        self.pace.learn(staged.commit, self.context.plan.limits.time);
+        let limits = self.context.plan.limits;
+        // a full transaction: more live records wait behind it
+        self.pace.committed(staged.commit > limits.time || staged.taken >= limits.records);
         self.take_over(std::mem::take(&mut staged.overlays), &staged.walked);
         let (worker, tally, commit) = (self.number, &staged.tally, staged.commit);
         self.context.tell(&Happening::Committed { worker, tally, commit });

@@ -11,6 +11,7 @@ use super::current::Current;
 use super::error::Error;
 use super::happening::{Happening, Observer};
 use super::log::{Log, Producer};
+use super::pace::Throttle;
 use super::status::status_topic;
 use super::store::Parked;
 use super::topics::{Facts, Route};
@@ -102,6 +103,8 @@ pub struct Context<L: Log> {
     pub status: Arc<str>,
     /// The profiles of tasks that no worker has in hand.
     pub parked: Parked,
+    /// How fast walks go.
+    pub(super) throttle: Arc<Throttle>,
     /// Who counts.
     pub observer: Arc<dyn Observer>,
     /// The wish to stop.
@@ -121,6 +124,7 @@ impl<L: Log> Context<L> {
             facts: ArcSwap::from_pointee(facts),
             status: status_topic(&plan.settings.group).into(),
             parked: Parked::default(),
+            throttle: Arc::new(Throttle::new(plan.limits.records)),
             observer,
             stop: Stop::default(),
             plan,

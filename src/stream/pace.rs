@@ -1,45 +1,71 @@
 //! The walk's share of a transaction: how many profiles it takes.
 //!
-//! Always holds: at least a hundredth of what a transaction may take, so that every walk ends; at most all of it. Deliberately not here:
-//! which profiles.
+//! Always holds: at least a hundredth of what a transaction may take, so that every walk ends; at most all of it. The workers of a process
+//! have one [`Throttle`]: a worker that has nothing but a walk yields to another's live records. Deliberately not here: which profiles.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How many profiles a transaction's walk takes.
+/// How many profiles a transaction's walk takes, learnt from the commits of all workers of a process.
+#[derive(Debug)]
+pub(super) struct Throttle {
+    share: AtomicUsize,
+    most: usize,
+}
+
+/// One in so many of a transaction's records is the walk's at least.
+const LEAST: usize = 100;
+
+impl Throttle {
+    /// A throttle for transactions of at most `records`.
+    pub(super) fn new(records: usize) -> Self {
+        Self { share: AtomicUsize::new((records / 10).max(1)), most: records.max(1) }
+    }
+
+    /// How many profiles a transaction takes at least, however long that is.
+    fn least(&self) -> usize {
+        (self.most / LEAST).max(1)
+    }
+
+    /// Halves the share where live records suffer, else raises it by a quarter.
+    fn learn(&self, suffer: bool) {
+        let next = |share: usize| if suffer { share / 2 } else { share + share / 4 + 1 };
+        let next = |share| Some(next(share).clamp(self.least(), self.most));
+        // it never fails: there always is a next
+        let _ = self.share.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+    }
+}
+
+/// How many profiles a worker's next transaction takes.
 #[derive(Debug)]
 pub(super) struct Pace {
-    share: usize,
-    most: usize,
+    throttle: Arc<Throttle>,
     /// How often the broker refused a transaction of walks since one was committed.
     refusals: usize,
     /// The broker refuses what the next profile's walk writes: it goes to the dead letters instead.
     pub reject: bool,
 }
 
-/// One in so many of a transaction's records is the walk's at least.
-const LEAST: usize = 100;
-
 impl Pace {
-    /// A pace for transactions of at most `records`.
-    pub(super) fn new(records: usize) -> Self {
-        Self { share: (records / 10).max(1), most: records.max(1), refusals: 0, reject: false }
+    /// A worker's pace under the `throttle` of its process.
+    pub(super) fn new(throttle: Arc<Throttle>) -> Self {
+        Self { throttle, refusals: 0, reject: false }
     }
 
     /// How many profiles the next transaction takes.
     pub(super) fn share(&self) -> usize {
-        self.share
+        if self.refusals > 0 { 1 } else { self.throttle.share.load(Ordering::Relaxed) }
     }
 
     /// How many it takes at least, however long that is.
     pub(super) fn least(&self) -> usize {
-        (self.most / LEAST).max(1)
+        self.throttle.least()
     }
 
-    /// Takes in how long a commit took against what a transaction may take: slower means fewer, down to a hundredth.
-    pub(super) fn learn(&mut self, commit: Duration, target: Duration) {
-        let slow = commit > target;
-        let share = if slow { self.share / 2 } else { self.share + self.share / 4 + 1 };
-        self.share = share.clamp(self.least(), self.most);
+    /// Takes in that a transaction was committed, and whether live records suffer: its commit took long, or there were more of them than
+    /// it takes.
+    pub(super) fn committed(&mut self, suffer: bool) {
+        self.throttle.learn(suffer);
         (self.refusals, self.reject) = (0, false);
     }
 
@@ -48,7 +74,6 @@ impl Pace {
     pub(super) fn refused(&mut self) {
         self.reject = self.refusals > 0 && !self.reject;
         self.refusals += 1;
-        self.share = 1;
     }
 
     /// Which of `walks` walks goes on alone, if the others must wait.
@@ -61,28 +86,37 @@ impl Pace {
 mod tests {
     use super::*;
 
+    fn pace() -> Pace {
+        Pace::new(Arc::new(Throttle::new(5_000)))
+    }
+
     #[test]
-    fn the_share_falls_when_commits_are_slow_and_rises_else() {
-        let (target, slow, fast) = (Duration::from_millis(100), Duration::from_millis(101), Duration::from_millis(5));
-        let mut pace = Pace::new(5_000);
+    fn the_share_falls_when_live_records_suffer_and_rises_else() {
+        let mut pace = pace();
         assert_eq!(pace.share(), 500);
-        pace.learn(slow, target);
+        pace.committed(true);
         assert_eq!(pace.share(), 250);
-        for _ in 0..10 {
-            pace.learn(slow, target);
-        }
+        (0..10).for_each(|_| pace.committed(true));
         assert_eq!(pace.share(), 50, "a hundredth at least");
-        pace.learn(fast, target);
+        pace.committed(false);
         assert_eq!(pace.share(), 63);
-        for _ in 0..40 {
-            pace.learn(fast, target);
-        }
+        (0..40).for_each(|_| pace.committed(false));
         assert_eq!(pace.share(), 5_000, "all at most");
     }
 
     #[test]
+    fn a_worker_yields_to_the_live_records_of_another() {
+        let throttle = Arc::new(Throttle::new(5_000));
+        let [mut live, walking] = [(); 2].map(|()| Pace::new(throttle.clone()));
+        live.committed(true);
+        assert_eq!(walking.share(), 250);
+        live.refused();
+        assert_eq!((live.share(), walking.share()), (1, 250), "what a broker refuses is one worker's matter");
+    }
+
+    #[test]
     fn a_refused_walk_goes_on_alone_and_then_gives_one_profile_up() {
-        let mut pace = Pace::new(5_000);
+        let mut pace = pace();
         assert_eq!((pace.alone(3), pace.reject), (None, false));
         // each of three walks is tried alone, and rejected where it is refused once more
         let mut tried = Vec::new();
@@ -92,7 +126,7 @@ mod tests {
         }
         let expected = [(0, false), (0, true), (1, false), (1, true), (2, false), (2, true)];
         assert_eq!(tried, expected.map(|(walk, reject)| (Some(walk), reject, 1)));
-        pace.learn(Duration::ZERO, Duration::from_millis(100));
-        assert_eq!((pace.alone(3), pace.reject, pace.share()), (None, false, 50));
+        pace.committed(true);
+        assert_eq!((pace.alone(3), pace.reject, pace.share()), (None, false, 250));
     }
 }

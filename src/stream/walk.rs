@@ -7,66 +7,22 @@
 //! its share of a transaction behind the live records; the share ends before live ones would wait for it longer than they do for each
 //! other, and falls when committing gets slow. Deliberately not here: what settling is ([`super::settle`]).
 
-use std::time::Instant;
-
 use super::changelog::{ChangelogError, SETTLED_THROUGH};
-use super::log::{Fault, Fetched, Log, Outgoing};
+use super::log::{Fault, Fetched, Outgoing};
 use super::pipeline::{Pipeline, Treatment};
 use super::settle::{Change, Hand, Untouched, now_ms};
-use super::status::Progress;
-use super::store::{StateKey, Store};
+use super::store::StateKey;
 use super::transaction::BatchTally;
-use super::worker::Worker;
 use crate::privacy::dead_letter::Extent;
 use crate::privacy::error::Reason;
-use crate::privacy::policy::Policy;
 use crate::privacy::protect::Rejection;
 use crate::privacy::synthetic::synthetic_header;
 use crate::profile::State;
 use crate::record::{Partition, Record};
 
-/// A task's walk.
-#[derive(Debug)]
-pub(super) struct Walk {
-    /// The policy version up to which everyone is settled when it ends.
-    pub target: u64,
-    /// Who was not settled when it began.
-    pending: Vec<StateKey>,
-    /// How many of them are done, as committed.
-    pub done: usize,
-    /// When it began.
-    began: Instant,
-}
+mod plan;
 
-impl Walk {
-    /// The walk that `store` needs under `policy`; `None` where no mark is newly effective since it was last settled.
-    pub(super) fn plan(store: &Store, policy: &Policy) -> Option<Walk> {
-        let concerned = store.through < policy.version() && policy.concerns_after(store.through);
-        concerned.then(|| Walk {
-            target: policy.version(),
-            pending: store.unsettled(policy.version()),
-            done: 0,
-            began: Instant::now(),
-        })
-    }
-
-    /// Who comes next, `done` of them being dealt with.
-    pub(super) fn next(&self, done: usize) -> Option<&StateKey> {
-        self.pending.get(done)
-    }
-
-    /// How far it has come when `done` are dealt with.
-    pub(super) fn progress(&self, done: usize) -> Progress {
-        let total = self.pending.len();
-        let took = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Progress { target: self.target, total, remaining: total - done.min(total), took }
-    }
-
-    /// How many are left, as committed.
-    pub(super) fn remaining(&self) -> usize {
-        self.pending.len() - self.done
-    }
-}
+pub(super) use plan::Walk;
 
 /// What the walk makes of one profile.
 pub(super) enum Walked {
@@ -89,33 +45,6 @@ pub(super) enum Walked {
     Forgotten(Vec<Outgoing>, Change),
     /// Its document cannot be protected as the policy is now.
     Rejected(Rejection, State),
-}
-
-impl<L: Log> Worker<L> {
-    /// Plans the walks that the policy in force asks for; whom it does not concern is settled by that alone.
-    pub(super) fn plan_walks(&mut self) {
-        let Some(snapshot) = self.context.current.snapshot() else { return };
-        for task in self.tasks.values_mut().filter(|task| task.is_open()) {
-            let Some(store) = &mut task.store else { continue };
-            if store.look_again(&snapshot.keyring) {
-                task.walk = None;
-            }
-            if store.through >= snapshot.version()
-                || task.walk.as_ref().is_some_and(|walk| walk.target >= snapshot.version())
-            {
-                continue;
-            }
-            task.walk = Walk::plan(store, &snapshot.policy);
-            if task.walk.is_none() {
-                store.through = snapshot.version();
-            }
-        }
-    }
-
-    /// Whether a walk goes on in the next transaction: none does while a refused batch is taken apart.
-    pub(super) fn is_walking(&self) -> bool {
-        self.careful.is_empty() && !self.stale && self.tasks.values().any(|task| task.is_open() && task.walk.is_some())
-    }
 }
 
 impl Pipeline {

@@ -63,7 +63,7 @@ impl<L: Log> Worker<L> {
         let batch_bytes = context.facts.load().batch_bytes();
         let producer = Some(context.producer(number, batch_bytes)?);
         let consumer = context.consumer(number)?;
-        let pace = Pace::new(context.plan.limits.records);
+        let pace = Pace::new(context.throttle.clone());
         Ok(Self {
             context,
             number,
