@@ -21,6 +21,7 @@ use crate::stream::fixture::{keyring, keyset, plan, settings};
 use crate::stream::happening::Nobody;
 use crate::stream::log::{Fault, Log, Outgoing, Producer};
 use crate::stream::scripted::{Call, Scripted, Twist};
+use crate::stream::store::Store;
 use crate::stream::topics::{Facts, Route};
 use crate::stream::transaction::TransactionLimits;
 use crate::stream::worker::Worker;
@@ -368,7 +369,7 @@ fn a_restore_waits_behind_a_transaction_that_hangs() {
     assert!(heir.restores.contains_key(&users) && heir.tasks[&users].store.is_none(), "it waits");
     hanging.abort().unwrap();
     settle(&mut heir);
-    assert_eq!(heir.tasks[&users].store.as_ref().map(super::Store::profiles), Some(1));
+    assert_eq!(heir.tasks[&users].store.as_ref().map(Store::profiles), Some(1));
 }
 
 #[test]
