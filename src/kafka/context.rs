@@ -13,12 +13,19 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 /// The voice of one client.
 #[derive(Default)]
 pub(super) struct Context {
-    last: Mutex<Option<String>>,
+    last: Mutex<Option<Complaint>>,
+}
+
+/// An error that a client told by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Complaint {
+    pub(super) code: RDKafkaErrorCode,
+    pub(super) text: String,
 }
 
 impl Context {
     /// What the client last complained about.
-    pub(super) fn last(&self) -> Option<String> {
+    pub(super) fn last(&self) -> Option<Complaint> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -46,7 +53,8 @@ impl ClientContext for Context {
     fn stats_raw(&self, _: &[u8]) {}
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+        if code == RDKafkaErrorCode::PartitionEOF {
             return;
         }
         if reason.contains(COORDINATOR_LOADS) {
@@ -54,7 +62,11 @@ impl ClientContext for Context {
             return;
         }
         tracing::warn!(target: "kafka", "{reason}");
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        // that all brokers are down follows from what was said of one
+        if code != RDKafkaErrorCode::AllBrokersDown {
+            let complaint = Complaint { code, text: reason.to_owned() };
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(complaint);
+        }
     }
 }
 

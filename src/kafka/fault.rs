@@ -5,6 +5,7 @@
 
 use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode as Code};
 
+use super::context::Complaint;
 use crate::record::Partition;
 use crate::stream::log::Fault;
 
@@ -63,6 +64,17 @@ pub(super) fn transaction(request: Request, error: &KafkaError) -> Fault {
     }
 }
 
+/// An error of opening a transactional producer, whose client complained of `last`.
+pub(super) fn opening(error: &KafkaError, brokers: &str, last: Option<Complaint>) -> Fault {
+    match transaction(Request::Init, error) {
+        Fault::Retry(_) if last.is_some() => {
+            let code = error.rdkafka_error_code().unwrap_or(Code::OperationTimedOut);
+            Fault::Retry(unreachable(Request::Init.text(), brokers, code, last))
+        }
+        fault => fault,
+    }
+}
+
 /// An error code, told once: its own text is name and description, which say the same.
 pub(super) fn name(code: Code) -> String {
     format!("{code:?}")
@@ -111,6 +123,7 @@ pub(super) fn production(topic: &str, code: Code) -> Fault {
         Code::UnknownPartition | Code::UnknownTopic | Code::UnknownTopicOrPartition => {
             Fault::Fatal(format!("{text}: does the topic exist, with as many partitions as its source?"))
         }
+        Code::KafkaStorageError => Fault::Abort(format!("{text}{FULL}")),
         code if is_unauthorised(code) => Fault::Fatal(forbidden(&text)),
         code if is_fenced(code, false) => Fault::Fenced(fenced(&text)),
         _ => Fault::Abort(text),
@@ -125,7 +138,7 @@ pub(super) fn consumption(code: Code, fatal: bool, text: &str, partition: Option
     };
     match (code, partition) {
         (Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation, Some(partition)) => {
-            Some(Fault::OutOfRange(text, partition))
+            Some(Fault::OutOfRange(lost(&text), partition))
         }
         (Code::FencedInstanceId, _) => Some(Fault::Fenced(format!("{text}: another member has this instance's name"))),
         (code, _) if is_unauthorised(code) => Some(Fault::Fatal(forbidden(&text))),
@@ -137,7 +150,7 @@ pub(super) fn consumption(code: Code, fatal: bool, text: &str, partition: Option
 }
 
 /// A question that the broker did not answer as it should.
-pub(super) fn question(what: &str, brokers: &str, error: &KafkaError, last: Option<String>) -> Fault {
+pub(super) fn question(what: &str, brokers: &str, error: &KafkaError, last: Option<Complaint>) -> Fault {
     let Some(code) = error.rdkafka_error_code() else { return Fault::Fatal(format!("{what}: {}", said(error))) };
     if is_unauthorised(code) {
         return Fault::Fatal(forbidden(&format!("{what}: {}", name(code))));
@@ -149,13 +162,23 @@ pub(super) fn question(what: &str, brokers: &str, error: &KafkaError, last: Opti
         | Code::AllBrokersDown
         | Code::Resolve
         | Code::LeaderNotAvailable => Fault::Retry(unreachable(what, brokers, code, last)),
+        Code::KafkaStorageError => Fault::Retry(format!("{what}: {}{FULL}", name(code))),
         _ => Fault::Retry(format!("{what}: {}", name(code))),
     }
 }
 
+/// What a broker's error of storage means to whoever runs it.
+const FULL: &str = ": the broker cannot use its disk; has that space left?";
+
 /// The text for a broker that does not answer: where it was looked for, and what to do.
-pub(super) fn unreachable(what: &str, brokers: &str, code: Code, last: Option<String>) -> String {
-    let last = last.map(|last| format!("; the client's last word: {last}")).unwrap_or_default();
+fn unreachable(what: &str, brokers: &str, code: Code, last: Option<Complaint>) -> String {
+    if let Some(Complaint { code: Code::Authentication, text }) = &last {
+        return format!(
+            "{what}: the broker at {brokers} refuses the credentials; correct sasl.mechanism, sasl.username and \
+             sasl.password under [kafka]; the client's last word: {text}"
+        );
+    }
+    let last = last.map(|last| format!("; the client's last word: {}", last.text)).unwrap_or_default();
     format!(
         "{what}: no Kafka broker answers at {brokers} ({}): is it running, and does bootstrap.servers name it as \
          this machine reaches it, with the right security.protocol{last}",
@@ -163,8 +186,19 @@ pub(super) fn unreachable(what: &str, brokers: &str, code: Code, last: Option<St
     )
 }
 
+/// The text for records that are gone although nobody read them.
+fn lost(text: &str) -> String {
+    format!(
+        "{text}: records were deleted before they were read; give them up with Kafka's own kafka-consumer-groups \
+         --reset-offsets, as docs/operations.md says, and start again"
+    )
+}
+
 fn forbidden(text: &str) -> String {
-    format!("{text}: this principal lacks the permission; grant it in the broker's ACLs and start again")
+    format!(
+        "{text}: this principal lacks the permission; grant what docs/operations.md lists under Access in the broker's ACLs, \
+         and start again"
+    )
 }
 
 /// The text for a fenced producer. A broker that aborts a transaction for its age fences its producer too, and librdkafka makes
@@ -277,6 +311,20 @@ mod tests {
         assert!(
             asked.to_string().starts_with("asking for t: no Kafka broker answers at b:1 (BrokerTransportFailure): is")
         );
+    }
+
+    #[test]
+    fn credentials_that_are_refused_are_told_of_as_such() {
+        let asked = |code| {
+            let last = Complaint { code, text: "b: no".to_owned() };
+            question("asking", "b:1", &KafkaError::MetadataFetch(Code::OperationTimedOut), Some(last)).to_string()
+        };
+        let refused = asked(Code::Authentication);
+        assert!(refused.starts_with("asking: the broker at b:1 refuses the credentials; correct sasl."), "{refused}");
+        assert!(refused.ends_with("; the client's last word: b: no"), "{refused}");
+        let silent = asked(Code::SSL);
+        assert!(silent.starts_with("asking: no Kafka broker answers at b:1 (OperationTimedOut): is"), "{silent}");
+        assert!(silent.ends_with("; the client's last word: b: no"), "{silent}");
     }
 
     #[test]

@@ -11,8 +11,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use super::context::Context;
-use super::fault;
 use super::settings::{Settings, invalid};
+use super::{fault, raw};
 use crate::record::Partition;
 use crate::stream::log::{Fault, TopicFacts};
 
@@ -72,7 +72,7 @@ impl Inspector {
 
     /// Takes the client's log lines and errors off its queue.
     fn listen(&self) {
-        while self.client.poll(Duration::ZERO).is_some() {}
+        raw::listen(self.client.client());
     }
 }
 

@@ -17,6 +17,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _,
 use super::consumer::{Membership, positions};
 use super::context::Context;
 use super::fault::{self, Request};
+use super::raw;
 use super::settings::{Settings, invalid};
 use crate::record::{self, Partition, Record};
 use crate::stream::log::{self, Fault, Outgoing};
@@ -33,6 +34,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// A transactional producer.
 pub struct Producer {
     client: BaseProducer<Reports>,
+    brokers: String,
     /// Records staged since the producer was made.
     staged: u64,
     /// How long one request of a transaction is waited for.
@@ -49,7 +51,8 @@ impl Producer {
             .create_with_context(Reports::default())
             .map_err(|error| Fault::Fatal(invalid(error).to_string()))?;
         let patience = settings.transaction_timeout() + GRACE;
-        Ok(Self { client, staged: 0, patience, socket_timeout: settings.producer_socket_timeout() })
+        let (brokers, socket_timeout) = (settings.brokers().to_owned(), settings.producer_socket_timeout());
+        Ok(Self { client, brokers, staged: 0, patience, socket_timeout })
     }
 
     /// The first error of a delivered record, as a fault; where the producer itself is beyond use, that comes first.
@@ -127,11 +130,8 @@ impl log::Producer for Producer {
 
     fn init(&mut self) -> Result<(), Fault> {
         self.client.init_transactions(INIT_TIMEOUT).map_err(|error| {
-            let last = self.client.context().voice.last().map(|last| format!("; the client's last word: {last}"));
-            match fault::transaction(Request::Init, &error) {
-                Fault::Retry(text) => Fault::Retry(text + &last.unwrap_or_default()),
-                other => other,
-            }
+            raw::listen(self.client.client()); // nothing is staged: no report is lost
+            fault::opening(&error, &self.brokers, self.client.context().voice.last())
         })
     }
 

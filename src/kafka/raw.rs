@@ -1,8 +1,8 @@
 //! The only unsafe code of the adapter: what rdkafka's safe interface lacks.
 //!
-//! Three things are read straight from librdkafka. *Events* ([`Polled::poll`]): rdkafka drops the partition and offset of an
-//! error event and panics on a header name that is not UTF-8. *Membership* ([`seat`]): rdkafka hides the group's generation and
-//! the member id. *Committed texts* ([`committed_texts`]): rdkafka panics where one is not UTF-8.
+//! Three things are read straight from librdkafka. *Events* ([`Polled::poll`], [`listen`]): rdkafka drops the partition and offset
+//! of an error event, the text of a consumer's, and panics on a header name that is not UTF-8. *Membership* ([`seat`]): rdkafka
+//! hides the group's generation and the member id. *Committed texts* ([`committed_texts`]): rdkafka panics where one is not UTF-8.
 //!
 //! Always holds: every event is destroyed once, after all that is borrowed from it was copied; nothing borrowed from
 //! librdkafka leaves this file; a queue dies before its client. Deliberately not here: what an event means.
@@ -77,7 +77,10 @@ impl Polled {
             native::RD_KAFKA_EVENT_FETCH => self.fetched(&event),
             native::RD_KAFKA_EVENT_ERROR => self.failed(&event),
             native::RD_KAFKA_EVENT_REBALANCE => self.rebalance(&event),
-            native::RD_KAFKA_EVENT_LOG => self.line(&event),
+            native::RD_KAFKA_EVENT_LOG => {
+                line(&**self.client.context(), &event);
+                Event::Served
+            }
             _ => Event::Served,
         }
     }
@@ -106,13 +109,10 @@ impl Polled {
     }
 
     fn failed(&mut self, event: &Held) -> Event {
+        let (code, text) = complaint(event);
         let event = event.0.as_ptr();
-        // SAFETY: a live error event; its text is copied at once.
-        let (code, fatal, text) = unsafe {
-            let code = RDKafkaErrorCode::from(native::rd_kafka_event_error(event));
-            let fatal = native::rd_kafka_event_error_is_fatal(event) != 0;
-            (code, fatal, text(native::rd_kafka_event_error_string(event)))
-        };
+        // SAFETY: a live error event.
+        let fatal = unsafe { native::rd_kafka_event_error_is_fatal(event) != 0 };
         // SAFETY: gives a partition of its own, destroyed below, or null where the error concerns none.
         let concerned = unsafe { native::rd_kafka_event_topic_partition(event) };
         let Some(concerned) = NonNull::new(concerned) else {
@@ -156,24 +156,6 @@ impl Polled {
         Event::Rebalance { assign, partitions }
     }
 
-    fn line(&self, event: &Held) -> Event {
-        let (mut facility, mut line, mut level) = (ptr::null(), ptr::null(), 0);
-        // SAFETY: a live log event; both texts belong to it and are copied at once.
-        let known = unsafe { native::rd_kafka_event_log(event.0.as_ptr(), &mut facility, &mut line, &mut level) == 0 };
-        if known {
-            // SAFETY: see above.
-            let (facility, line) = unsafe { (text(facility), text(line)) };
-            let level = match level {
-                ..=3 => RDKafkaLogLevel::Error,
-                4 => RDKafkaLogLevel::Warning,
-                5 | 6 => RDKafkaLogLevel::Info,
-                _ => RDKafkaLogLevel::Debug,
-            };
-            self.client.context().log(level, &facility, &line);
-        }
-        Event::Served
-    }
-
     /// The partition, with its topic's one shared name.
     fn partition(&mut self, topic: &str, number: i32) -> Partition {
         if let Some(known) = self.topics.iter().find(|known| &***known == topic) {
@@ -182,6 +164,52 @@ impl Polled {
         let topic: Arc<str> = topic.into();
         self.topics.push(topic.clone());
         Partition { topic, number }
+    }
+}
+
+/// Takes all log lines and errors off the main queue of a client that reads no records and has staged none: whatever else stood
+/// there is lost.
+pub(super) fn listen<C: ClientContext>(client: &Client<C>) {
+    // SAFETY: the pointer is that of a live client, borrowed for this call.
+    let queue = unsafe { native::rd_kafka_queue_get_main(client.native_ptr()) };
+    // SAFETY: the queue is live until the end of this function.
+    while let Some(event) = NonNull::new(unsafe { native::rd_kafka_queue_poll(queue, 0) }).map(Held) {
+        // SAFETY: the event is live until `event` is dropped.
+        match unsafe { native::rd_kafka_event_type(event.0.as_ptr()) } {
+            native::RD_KAFKA_EVENT_ERROR => {
+                let (code, text) = complaint(&event);
+                client.context().error(KafkaError::Global(code), &text);
+            }
+            native::RD_KAFKA_EVENT_LOG => line(&**client.context(), &event),
+            _ => {}
+        }
+    }
+    // SAFETY: given by `rd_kafka_queue_get_main`, destroyed once, before the client.
+    unsafe { native::rd_kafka_queue_destroy(queue) }
+}
+
+/// What an error event says.
+fn complaint(event: &Held) -> (RDKafkaErrorCode, String) {
+    let event = event.0.as_ptr();
+    // SAFETY: a live error event; its text is copied at once.
+    unsafe { (native::rd_kafka_event_error(event).into(), text(native::rd_kafka_event_error_string(event))) }
+}
+
+/// Writes a log event's line.
+fn line(context: &impl ClientContext, event: &Held) {
+    let (mut facility, mut line, mut level) = (ptr::null(), ptr::null(), 0);
+    // SAFETY: a live log event; both texts belong to it and are copied at once.
+    let known = unsafe { native::rd_kafka_event_log(event.0.as_ptr(), &mut facility, &mut line, &mut level) == 0 };
+    if known {
+        // SAFETY: see above.
+        let (facility, line) = unsafe { (text(facility), text(line)) };
+        let level = match level {
+            ..=3 => RDKafkaLogLevel::Error,
+            4 => RDKafkaLogLevel::Warning,
+            5 | 6 => RDKafkaLogLevel::Info,
+            _ => RDKafkaLogLevel::Debug,
+        };
+        context.log(level, &facility, &line);
     }
 }
 
