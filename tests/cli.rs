@@ -6,6 +6,10 @@ mod bench;
 mod broker_free;
 #[path = "cli/demo.rs"]
 mod demo;
+#[path = "cli/error_rows.rs"]
+mod error_rows;
+#[path = "common/error_table.rs"]
+mod error_table;
 #[path = "cli/errors.rs"]
 mod errors;
 #[path = "cli/keys.rs"]

@@ -1,10 +1,17 @@
 //! The examples on the pages are true: what README shows is what the program prints.
 
+#[path = "common/error_table.rs"]
+#[allow(dead_code)] // what holds the program against a row is for others
+mod error_table;
+
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+
+use sivcar::telemetry::METRICS;
 
 const README: &str = include_str!("../README.md");
 
@@ -100,4 +107,43 @@ fn every_metric_is_documented() {
     let page = include_str!("../docs/operations.md");
     let documentation = sivcar::telemetry::Metrics::documentation();
     assert!(page.contains(&documentation), "docs/operations.md must hold this table:\n{documentation}");
+}
+
+/// The names of metrics in a text: those of a histogram's series are its own.
+fn metric_names(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with("sivcar_"));
+    let series = |word| ["_bucket", "_count", "_sum"].iter().find_map(|suffix| str::strip_suffix(word, suffix));
+    let is_histogram = |name: &&str| METRICS.iter().any(|row| row.kind == "histogram" && row.name == *name);
+    words.map(|word| series(word).filter(is_histogram).unwrap_or(word)).collect()
+}
+
+#[test]
+fn every_metric_that_a_page_names_is_there() {
+    let known: BTreeSet<&str> = METRICS.iter().map(|row| row.name).collect();
+    for (path, page) in pages() {
+        let unknown: Vec<_> = metric_names(&page).into_iter().filter(|name| !known.contains(name)).collect();
+        assert!(unknown.is_empty(), "{}: {unknown:?}", path.display());
+    }
+}
+
+/// The sources of all tests.
+fn sources(folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("readable").map(|entry| entry.expect("readable").path());
+    let texts = entries.flat_map(|path| match path.is_dir() {
+        true => sources(&path.to_string_lossy()),
+        false if path.extension() == Some("rs".as_ref()) => vec![fs::read_to_string(&path).expect("text")],
+        false => Vec::new(),
+    });
+    texts.collect()
+}
+
+#[test]
+fn every_error_on_the_page_has_its_test() {
+    let rows: Vec<String> = error_table::rows().into_iter().map(|row| row.when).collect();
+    let named: BTreeSet<&String> = rows.iter().collect();
+    assert_eq!(named.len(), rows.len(), "two rows have one name");
+    let sources = sources("tests");
+    let untested: Vec<&&String> =
+        named.iter().filter(|when| !sources.iter().any(|source| source.contains(&format!("\"{when}\"")))).collect();
+    assert!(untested.is_empty(), "no test names {untested:#?}");
 }

@@ -15,7 +15,7 @@ pub enum ConfigError {
         file: String,
     },
     /// The file cannot be read.
-    #[error("{file}: cannot be read: {kind}")]
+    #[error("{file}: cannot be read: {kind}; name a file in --config that this user may read")]
     Unreadable {
         /// The file.
         file: String,

@@ -76,7 +76,8 @@ pub enum KeysetError {
     #[error("the keyset is not JSON: line {line}, column {column}")]
     Json { line: usize, column: usize },
     #[error(
-        "the keyset is not in Tink's JSON form: a field is missing, unknown, repeated or of a wrong type at line {line}, column {column}"
+        "the keyset is not in Tink's JSON form: a field is missing, unknown, repeated or of a wrong type at line {line}, column {column}; \
+         take one from `sivcar keys generate` or from Tink"
     )]
     Form { line: usize, column: usize },
     #[error("the keyset is encrypted; let a command decrypt it")]

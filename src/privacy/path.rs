@@ -59,7 +59,7 @@ pub enum PathError {
         at: usize,
     },
     /// Nothing between two dots, before the first or after the last; an empty name is written `''`.
-    #[error("path has an empty step at byte {at}")]
+    #[error("path has an empty step at byte {at}; write one as a.b, and a name that holds a dot in quotes, as 'a.b'")]
     EmptyStep {
         /// Where a step should begin.
         at: usize,

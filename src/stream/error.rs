@@ -7,7 +7,9 @@ pub enum Error {
     #[error("fenced: {0}; does another process run with the same group and instance, or did this one stall?")]
     Fenced(String),
     /// The control topic was emptied or re-created: to go on would switch protection off.
-    #[error("policy_went_backwards: {0}")]
+    #[error(
+        "policy_went_backwards: {0}; restore the control topic from a copy, for to go on would switch protection off"
+    )]
     PolicyWentBackwards(String),
     /// Topics are not as they must be.
     #[error("{0}")]

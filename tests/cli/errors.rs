@@ -46,11 +46,9 @@ fn help_and_version_go_to_standard_output() {
 fn a_configuration_that_cannot_be_had() {
     let bench = Bench::new();
     bench.refused(
-        "check --config nowhere.toml",
-        "nowhere.toml: it does not exist; correct --config, or write it as docs/configuration.md says",
+        "check --config .",
+        ".: cannot be read: is a directory; name a file in --config that this user may read",
     );
-    bench.write("bad.toml", "grup = \"a\"\n");
-    bench.refused("check --config bad.toml", "bad.toml:1:1: unknown key \"grup\"; did you mean \"group\"?");
 }
 
 #[test]
@@ -83,18 +81,11 @@ fn names_that_the_configuration_does_not_have() {
 fn keysets_that_cannot_be_had() {
     let bench = Bench::new();
     let protect = "protect --config sivcar.toml --source raw.events";
-    bench.mode("keyset.json", 0o644);
-    bench.refused(
-        protect,
-        "keyset in file keyset.json: others than its owner and group may touch it (mode 0644); run `chmod 600` on it",
-    );
     bench.keyset("keyset.json", "{}");
     bench.refused(protect, "keyset in file keyset.json: the keyset has no keys");
     std::fs::remove_file(bench.path("keyset.json")).expect("it is there");
-    bench.refused(
-        protect,
-        "keyset in file keyset.json: it does not exist; make one with `sivcar keys generate`, or correct the path",
-    );
+    std::fs::create_dir(bench.path("keyset.json")).expect("a folder can be made");
+    bench.refused(protect, "keyset in file keyset.json: it is not a regular file; name a file, or use a command");
 }
 
 #[test]
@@ -146,10 +137,6 @@ fn marks_are_refused_before_a_broker_is_asked() {
     bench.refused(&format!("unmark {which}"), stands);
     bench.refused(&format!("mark {which} --level 7"), stands);
     bench.refused(
-        "mark --config sivcar.toml --workspace acme --on attribute --name $.email",
-        "mark \"$.email\" on attribute in workspace acme: name \"$.email\" begins at the root; use on = \"field\" or leave out '$.'",
-    );
-    bench.refused(
         "mark --config sivcar.toml --workspace acme --on atribute --name email",
         "invalid value 'atribute' for '--on <WORD>': unknown variant `atribute`, expected one of `attribute`, `parameter`, `field`; see --help",
     );
@@ -192,11 +179,4 @@ fn run_tells_what_it_cannot_start_without() {
     let (code, output, errors) = bench.run("run --config sivcar.toml", "");
     let line = "sivcar: [kafka]: bootstrap.servers is missing: name at least one broker as host:port\n";
     assert_eq!((code, output.as_str(), errors.as_str()), (2, "", line));
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = taken.local_addr().expect("is bound");
-    let head = format!("[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:9\"\n[http]\nlisten = \"{address}\"\n");
-    bench.write("taken.toml", &(head + crate::bench::CONFIG));
-    let (code, _, errors) = bench.run("run --config taken.toml", "");
-    let line = format!("sivcar: http cannot listen on {address}: address in use; set [http] listen to another address");
-    assert_eq!((code, errors.lines().last()), (2, Some(line.as_str())), "{errors}");
 }

@@ -82,15 +82,45 @@ fn text(text: &str) -> Vec<u8> {
     [&length.to_be_bytes(), text.as_bytes()].concat()
 }
 
-/// An ACL binding of a topic: resource type topic, the name taken literally, from every host.
+/// What rights are given to, by its number in the protocol.
+#[derive(Clone, Copy)]
+pub enum Resource {
+    Topic = 2,
+    Group = 3,
+    TransactionalId = 5,
+}
+
+/// An ACL binding of a topic.
 fn binding(topic: &str, principal: &str, operation: u8, permission: u8) -> Vec<u8> {
-    [&[2], &text(topic)[..], &[3], &text(principal), &text("*"), &[operation, permission]].concat()
+    binding_of(Resource::Topic, topic, principal, operation, permission)
+}
+
+/// An ACL binding: the name taken literally, from every host.
+fn binding_of(resource: Resource, name: &str, principal: &str, operation: u8, permission: u8) -> Vec<u8> {
+    [&[resource as u8], &text(name)[..], &[3], &text(principal), &text("*"), &[operation, permission]].concat()
+}
+
+/// Takes every right to the resource from `principal`.
+pub fn forbid_all(bootstrap: &str, resource: Resource, name: &str, principal: &str) {
+    bind(bootstrap, &binding_of(resource, name, principal, 2, 2));
 }
 
 /// Adds a binding (CreateAcls, version 1).
 fn bind(bootstrap: &str, binding: &[u8]) {
     let answer = request(bootstrap, 30, 1, &[&[0, 0, 0, 1], binding].concat());
     assert_eq!(answer[..10], [0, 0, 0, 0, 0, 0, 0, 1, 0, 0], "throttle time, one result, no error");
+}
+
+/// Undoes [`forbid_all`].
+pub fn allow_again(bootstrap: &str, resource: Resource, name: &str, principal: &str) {
+    unbind(bootstrap, &binding_of(resource, name, principal, 2, 2), principal);
+}
+
+/// Deletes a binding (DeleteAcls, version 1).
+fn unbind(bootstrap: &str, binding: &[u8], principal: &str) {
+    let answer = request(bootstrap, 31, 1, &[&[0, 0, 0, 1], binding].concat());
+    assert_eq!(answer[..10], [0, 0, 0, 0, 0, 0, 0, 1, 0, 0], "throttle time, one result, no error");
+    assert!(String::from_utf8_lossy(&answer).contains(principal), "the binding that was taken away");
 }
 
 /// Allows `principal` everything on `topic`, and whoever has no binding of his own nothing.
@@ -103,11 +133,9 @@ pub fn forbid_writing(bootstrap: &str, topic: &str, principal: &str) {
     bind(bootstrap, &binding(topic, principal, 4, 2));
 }
 
-/// Gives it back (DeleteAcls, version 1).
+/// Gives it back.
 pub fn allow_writing(bootstrap: &str, topic: &str, principal: &str) {
-    let answer = request(bootstrap, 31, 1, &[&[0, 0, 0, 1], &binding(topic, principal, 4, 2)[..]].concat());
-    assert_eq!(answer[..10], [0, 0, 0, 0, 0, 0, 0, 1, 0, 0], "throttle time, one result, no error");
-    assert!(String::from_utf8_lossy(&answer).contains(principal), "the binding that was taken away");
+    unbind(bootstrap, &binding(topic, principal, 4, 2), principal);
 }
 
 /// Has the broker log every request (IncrementalAlterConfigs, version 0: sets the level of one of its loggers).

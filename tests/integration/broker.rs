@@ -41,13 +41,30 @@ impl Broker {
 
     /// The same with these settings beside its own.
     pub fn start_with(settings: &str) -> Broker {
+        Broker::start_by(settings, |folder| command(folder, "start"))
+    }
+
+    /// A broker none of whose files can grow beyond so many kilobytes, until it is restarted: as on a disk that is full, writing
+    /// fails with an error of the file system.
+    pub fn start_on_a_small_disk(kilobytes: u64) -> Broker {
+        Broker::start_by("", |folder| {
+            let start = command(folder, "start");
+            let mut limited = Command::new("sh");
+            let blocks = kilobytes * 2; // of 512 bytes, as POSIX has them
+            limited.args(["-c", &format!("ulimit -f {blocks}; exec \"$@\""), "limited"]);
+            limited.arg(start.get_program()).args(start.get_args());
+            limited
+        })
+    }
+
+    fn start_by(settings: &str, start: impl Fn(&Path) -> Command) -> Broker {
         let kafka = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/kafka");
         fs::create_dir_all(&kafka).expect("target/ can be written");
         let folder = tempfile::Builder::new().prefix("test-").tempdir_in(kafka).expect("target/ can be written").keep();
         fs::write(folder.join("more.properties"), settings).expect("the folder can be written");
         let watchdog = watch(&folder);
         let mut broker = Broker { bootstrap: String::new(), folder, watchdog };
-        broker.bootstrap = broker.dev("start");
+        broker.bootstrap = said(start(&broker.folder));
         broker
     }
 
@@ -89,10 +106,7 @@ impl Broker {
     }
 
     fn dev(&self, verb: &str) -> String {
-        let output = command(&self.folder, verb).output().expect("./dev can be run");
-        let printed = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        assert!(output.status.success(), "kafka {verb}: {}", String::from_utf8_lossy(&output.stderr));
-        printed
+        said(command(&self.folder, verb))
     }
 }
 
@@ -107,6 +121,14 @@ impl Drop for Broker {
             fs::remove_dir_all(&self.folder).expect("a stopped broker's folder can be removed");
         }
     }
+}
+
+/// What a command prints that succeeds.
+fn said(mut command: Command) -> String {
+    let output = command.output().expect("./dev can be run");
+    let printed = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    printed
 }
 
 fn command(folder: &Path, verb: &str) -> Command {

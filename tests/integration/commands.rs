@@ -9,6 +9,7 @@ use sivcar::record::Record;
 use sivcar::stream::log::Fetched;
 
 use crate::dump;
+use crate::error_table::row;
 use crate::sidecar::{Sidecar, eventually};
 use crate::site::Site;
 
@@ -63,9 +64,12 @@ fn checked(site: &Site, found: &str) {
 
 /// Others may read the keyset for a moment.
 fn refuse_a_reload(site: &Site, sidecar: &Sidecar) {
+    let row = row("a keyset is changed for a bad one");
+    let before = sidecar.metric(&row.then, "");
     set_mode(&site.path("keyset.json"), 0o644);
     sidecar.signal(Signal::HUP);
-    sidecar.logs("keyset not reloaded, the one before stays in use");
+    sidecar.logs(&row.lines[0]);
+    eventually("it is counted", || (sidecar.metric(&row.then, "") > before).then_some(()));
     set_mode(&site.path("keyset.json"), 0o600);
 }
 

@@ -3,6 +3,7 @@
 use sivcar::config::Config;
 use sivcar::stream::error::{EXIT_FENCED, Error};
 
+use crate::error_table::row;
 use crate::process::{Process, Stage, event, eventually};
 
 #[test]
@@ -39,7 +40,7 @@ fn twins(stage: &Stage, config: &Config) {
     let error = fenced.end().expect_err("it is fenced");
     assert!(matches!(error, Error::Fenced(_)), "{error:?}");
     assert_eq!(error.exit_code(), EXIT_FENCED);
-    eprintln!("{error}");
+    row("two processes have one name").ended(error.exit_code().into(), &format!("sivcar: {error}"), &[]);
 
     let count = write();
     stage.await_count("protected", count);

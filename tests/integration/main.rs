@@ -6,6 +6,9 @@ mod canary;
 mod checker;
 #[path = "../common/checker_tests.rs"]
 mod checker_tests;
+#[path = "../common/error_table.rs"]
+#[allow(dead_code)] // the whole table is for others
+mod error_table;
 #[path = "../segment/judge.rs"]
 mod judge;
 #[path = "../segment/lexer.rs"]
@@ -32,8 +35,10 @@ mod doomed;
 mod doubled;
 mod dump;
 mod enforced;
+mod errors;
 mod first_join;
 mod forbidden;
+mod full_disk;
 mod held;
 mod idle_commit;
 mod keysets;

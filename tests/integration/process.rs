@@ -98,6 +98,13 @@ impl Stage {
     /// The configuration of a sidecar: source `raw`, its outputs `protected`, `debug`, `dead`. `kafka` goes into that section,
     /// `more` at the end.
     pub fn config(&self, kafka: &str, more: &str) -> Config {
+        let surroundings =
+            Surroundings { name: "sivcar.toml", folder: Path::new(""), environment: &|_| None, host: "test" };
+        Config::parse(&self.text(kafka, more), &surroundings).expect("the configuration is sound")
+    }
+
+    /// The same as it stands in a file.
+    pub fn text(&self, kafka: &str, more: &str) -> String {
         let (group, bootstrap) = (&self.group, &self.bootstrap);
         let text = format!(
             r#"
@@ -123,13 +130,10 @@ impl Stage {
             name = "email"
             {more}"#
         );
-        let text = match kafka.contains("bootstrap.servers") {
+        match kafka.contains("bootstrap.servers") {
             true => text.replacen(&format!("\"bootstrap.servers\" = \"{bootstrap}\"\n"), "", 1),
             false => text,
-        };
-        let surroundings =
-            Surroundings { name: "sivcar.toml", folder: Path::new(""), environment: &|_| None, host: "test" };
-        Config::parse(&text, &surroundings).expect("the configuration is sound")
+        }
     }
 
     /// Writes to a partition of a topic of this group, in one transaction.

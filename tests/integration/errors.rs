@@ -1,0 +1,162 @@
+//! Rows of the table of errors that take a broker, or none where there should be one: the program is run, and says what the page says.
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
+
+use rdkafka::ClientConfig;
+use rdkafka::Offset;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rustix::process::Signal;
+use sivcar::record::Record;
+use sivcar::stream::error::Error;
+use sivcar::stream::log::{Log as _, Producer as _};
+use tempfile::TempDir;
+
+use crate::admin;
+use crate::dump;
+use crate::error_table::row;
+use crate::process::{Stage, event, eventually, kafka, keyring};
+use crate::sidecar::Sidecar;
+
+/// A folder with a configuration and the keyset of every process here, where the program is run.
+pub struct Desk(TempDir);
+
+impl Desk {
+    pub fn new(config: &str) -> Desk {
+        let folder = TempDir::new().expect("a folder can be made");
+        let keyset = folder.path().join("keyset.json");
+        let text = keyring().default_keyset().expect("there is one").to_json();
+        fs::write(&keyset, text.expose()).expect("the folder can be written");
+        fs::set_permissions(&keyset, Permissions::from_mode(0o600)).expect("it is ours");
+        fs::write(folder.path().join("sivcar.toml"), config).expect("the folder can be written");
+        Desk(folder)
+    }
+
+    /// Starts `sivcar run`.
+    pub fn start(&self) -> Sidecar {
+        let log = self.0.path().join("log");
+        let file = File::create(&log).expect("the folder can be written");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sivcar"));
+        command.current_dir(self.0.path()).args(["run", "--config", "sivcar.toml", "--log-format", "json"]);
+        command.env_remove("RUST_LOG").stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);
+        Sidecar { child: command.spawn().expect("the program runs"), log }
+    }
+
+    /// The same, until it ends by itself: its exit code, and all that it said.
+    pub fn run(&self) -> (i32, String) {
+        let (status, errors) = self.start().end();
+        (status.code().expect("was not killed"), errors)
+    }
+}
+
+/// Asserts that a start with this configuration ends as the row says.
+#[track_caller]
+fn refused(when: &str, config: &str, names: &[(&str, &str)]) {
+    let (code, errors) = Desk::new(config).run();
+    row(when).ended(code, &errors, names);
+}
+
+#[test]
+fn no_broker_answers() {
+    const NOWHERE: &str = "127.0.0.1:1";
+    let nobody = kafka(NOWHERE, "nobody");
+    let config = "group = \"g\"\n[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:1\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
+                  [keys]\nfile = \"keyset.json\"\n\
+                  [[source]]\ntopic = \"raw\"\nkind = \"event\"\nprotected = \"protected\"\ndead-letters = \"dead\"\n";
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            refused("no broker answers at the start", config, &[("group", "g"), ("brokers", NOWHERE)]);
+        });
+        // what a worker does whose transaction ended in the dark, as long as it is so
+        let mut producer = nobody.producer("g.a.0", usize::MAX).expect("can be made");
+        let fault = producer.init().expect_err("nobody answers");
+        let row = row("the broker stays away while work is in hand");
+        let error = Error::from(fault);
+        row.ended(error.exit_code().into(), &format!("sivcar: {error}"), &[("brokers", NOWHERE)]);
+    });
+}
+
+#[test]
+fn topics_are_not_as_they_must_be() {
+    let stage = Stage::new("wrong", 2);
+    let absent = stage.text("", "").replace("wrong.raw", "wrong.absent");
+    refused("a raw topic is missing", &absent, &[("topic", "wrong.absent")]);
+    let own = stage.text("", "[topics]\ncreate = false");
+    let names = [("topic", "wrong.protected"), ("count", "2")];
+    refused("a topic is missing that sivcar may not create", &own, &names);
+    stage.create("protected", 3, &[]);
+    let names = [("source", "wrong.raw"), ("count", "2"), ("topic", "wrong.protected"), ("other", "3")];
+    refused("partition counts differ", &stage.text("", ""), &names);
+}
+
+#[test]
+fn the_control_topic_is_not_what_it_was() {
+    let stage = Stage::new("other", 1);
+    let desk = Desk::new(&stage.text("", ""));
+    let sidecar = desk.start().ready();
+    stage.write("raw", 0, [event("a")]);
+    stage.await_count("protected", 1);
+    sidecar.drain();
+
+    let later = Record { key: Some(r#"{"kind":"later"}"#.into()), value: Some("{}".into()), ..Record::default() };
+    stage.write("control", 0, [later]);
+    let offset = stage.read("control").last().expect("it is there").offset.to_string();
+    let (code, errors) = desk.run();
+    row("the control topic holds what this version cannot take").ended(code, &errors, &[("offset", &offset)]);
+
+    admin::delete_topic(&stage.bootstrap, &stage.topic("control"));
+    let (code, errors) = desk.run();
+    row("the control topic was re-created").ended(code, &errors, &[("partition", "other.raw[0]")]);
+}
+
+/// Does what the page says of records that are gone, by a client of the group's name: Kafka's own tool does no more.
+fn give_up(stage: &Stage, offset: i64) {
+    let client: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &stage.bootstrap)
+        .set("group.id", &stage.group)
+        .create()
+        .expect("a client can be made");
+    let mut offsets = TopicPartitionList::new();
+    offsets.add_partition_offset(&stage.topic("raw"), 0, Offset::Offset(offset)).expect("an offset");
+    eventually("the group is empty", || client.commit(&offsets, CommitMode::Sync).ok());
+}
+
+#[test]
+fn unread_records_are_gone() {
+    let stage = Stage::new("gone", 1);
+    let config = stage.config("", "");
+    let desk = Desk::new(&stage.text("", ""));
+    let first = desk.start().ready();
+    stage.write("raw", 0, [event("a"), event("b")]);
+    stage.await_count("protected", 2);
+    first.drain();
+
+    let read = stage.read("raw");
+    stage.write("raw", 0, [event("never read")]);
+    let lost = stage.read("raw").len() - read.len();
+    admin::truncate(&stage.bootstrap, &stage.topic("raw"), Offset::End);
+    assert_eq!((lost, stage.read("raw").len()), (1, 0), "the fault occurred");
+    stage.write("raw", 0, [event("c")]);
+
+    let row = row("unread records were deleted");
+    let second = desk.start();
+    let line = second.logs(&row.lines[0]);
+    row.says(1, line["detail"].as_str().expect("it says why"), &[("partition", "gone.raw[0]")]);
+    assert_eq!(second.metric(&row.then, "reason=\"out_of_range\",source=\"gone.raw\""), 1.0);
+    assert_eq!(second.metric("sivcar_task_open", ""), 0.0);
+    second.signal(Signal::TERM);
+    assert_eq!(second.end().0.code(), Some(0));
+    assert_eq!(stage.read("protected").len(), 2, "nothing was jumped over in silence");
+
+    let kept = stage.read("raw");
+    give_up(&stage, kept[0].offset);
+    let third = desk.start().ready();
+    stage.await_count("protected", 3);
+    third.drain();
+    let mut dump = dump::dump_of(&stage.bootstrap, |topic| topic.starts_with("gone."));
+    dump.committed.insert(stage.topic("raw"), read.into_iter().chain(kept).collect());
+    let report = stage.checker(&config).check(&dump, &[]).expect("all is right");
+    assert_eq!((report.inputs, report.protected), (3, 3));
+}
