@@ -45,6 +45,9 @@ pub struct Args {
     /// Use this broker (HOST:PORT) instead of memory; the demo's topics are new ones with a name of their own
     #[arg(long, value_name = "BOOTSTRAP")]
     kafka: Option<String>,
+    /// Where metrics are served while the demo goes on; port 0 takes a free one, as --once does
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9464")]
+    listen: SocketAddr,
 }
 
 const CONFIG: &str = include_str!("demo.toml");
@@ -52,8 +55,6 @@ const PARTITIONS: i32 = 4;
 const CUSTOMERS: u64 = 40;
 const EVENTS: usize = 400;
 const SEED: u64 = 42;
-/// Where metrics are while the demo goes on; with `--once` any free port.
-const LISTEN: &str = "127.0.0.1:9464";
 /// How long outputs may take to come.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What no reader can make sense of: it must become a dead letter.
@@ -68,8 +69,8 @@ pub fn run(args: &Args, output: &mut dyn Write) -> Result<Outcome, Failure> {
     };
     let folder = Folder::new(keyset.primary())?;
     keys::create(&folder.0.join("keyset.json"), &keyset)?;
-    let listen = if args.once { "127.0.0.1:0" } else { LISTEN };
-    let text = CONFIG.replace("GROUP", &group).replace("BOOTSTRAP", bootstrap).replace("LISTEN", listen);
+    let listen = if args.once { "127.0.0.1:0".to_owned() } else { args.listen.to_string() };
+    let text = CONFIG.replace("GROUP", &group).replace("BOOTSTRAP", bootstrap).replace("LISTEN", &listen);
     let file = folder.0.join("sivcar.toml");
     std::fs::write(&file, text).map_err(|error| Failure::failed(format!("demo: {}: {error}", file.display())))?;
     let config = offline::config(&file)?;
