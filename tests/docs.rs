@@ -3,6 +3,8 @@
 #[path = "common/error_table.rs"]
 #[allow(dead_code)] // what holds the program against a row is for others
 mod error_table;
+#[path = "common/metric_names.rs"]
+mod metric_names;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,8 +12,6 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-
-use sivcar::telemetry::METRICS;
 
 const README: &str = include_str!("../README.md");
 
@@ -109,19 +109,10 @@ fn every_metric_is_documented() {
     assert!(page.contains(&documentation), "docs/operations.md must hold this table:\n{documentation}");
 }
 
-/// The names of metrics in a text: those of a histogram's series are its own.
-fn metric_names(text: &str) -> BTreeSet<&str> {
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| word.starts_with("sivcar_"));
-    let series = |word| ["_bucket", "_count", "_sum"].iter().find_map(|suffix| str::strip_suffix(word, suffix));
-    let is_histogram = |name: &&str| METRICS.iter().any(|row| row.kind == "histogram" && row.name == *name);
-    words.map(|word| series(word).filter(is_histogram).unwrap_or(word)).collect()
-}
-
 #[test]
 fn every_metric_that_a_page_names_is_there() {
-    let known: BTreeSet<&str> = METRICS.iter().map(|row| row.name).collect();
     for (path, page) in pages() {
-        let unknown: Vec<_> = metric_names(&page).into_iter().filter(|name| !known.contains(name)).collect();
+        let unknown = metric_names::unknown(&page);
         assert!(unknown.is_empty(), "{}: {unknown:?}", path.display());
     }
 }
