@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// One broker with its own data and ports.
 pub struct Broker {
-    /// What clients take as `bootstrap.servers`; stays the same over [`Broker::restart`].
+    /// What clients take as `bootstrap.servers`, all brokers of its cluster; stays the same over [`Broker::restart`].
     pub bootstrap: String,
     /// Its configuration, log and data.
     pub folder: PathBuf,
@@ -41,31 +41,42 @@ impl Broker {
 
     /// The same with these settings beside its own.
     pub fn start_with(settings: &str) -> Broker {
-        Broker::start_by(settings, |folder| command(folder, "start"))
+        let [broker] = Broker::cluster(settings);
+        broker
+    }
+
+    /// A cluster of so many, whose ids count from 1, with these settings beside their own. The first is the controller: while the
+    /// others may come and go, it stays.
+    pub fn cluster<const BROKERS: usize>(settings: &str) -> [Broker; BROKERS] {
+        Broker::start_by(settings, |folders| command("start", folders))
     }
 
     /// A broker none of whose files can grow beyond so many kilobytes, until it is restarted: as on a disk that is full, writing
     /// fails with an error of the file system.
     pub fn start_on_a_small_disk(kilobytes: u64) -> Broker {
-        Broker::start_by("", |folder| {
-            let start = command(folder, "start");
+        let [broker] = Broker::start_by("", |folders| {
+            let start = command("start", folders);
             let mut limited = Command::new("sh");
             let blocks = kilobytes * 2; // of 512 bytes, as POSIX has them
             limited.args(["-c", &format!("ulimit -f {blocks}; exec \"$@\""), "limited"]);
             limited.arg(start.get_program()).args(start.get_args());
             limited
-        })
+        });
+        broker
     }
 
-    fn start_by(settings: &str, start: impl Fn(&Path) -> Command) -> Broker {
+    fn start_by<const BROKERS: usize>(settings: &str, start: impl Fn(&[&Path]) -> Command) -> [Broker; BROKERS] {
         let kafka = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/kafka");
         fs::create_dir_all(&kafka).expect("target/ can be written");
-        let folder = tempfile::Builder::new().prefix("test-").tempdir_in(kafka).expect("target/ can be written").keep();
-        fs::write(folder.join("more.properties"), settings).expect("the folder can be written");
-        let watchdog = watch(&folder);
-        let mut broker = Broker { bootstrap: String::new(), folder, watchdog };
-        broker.bootstrap = said(start(&broker.folder));
-        broker
+        let mut brokers = [(); BROKERS].map(|()| {
+            let folder = tempfile::Builder::new().prefix("test-").tempdir_in(&kafka);
+            let folder = folder.expect("target/ can be written").keep();
+            fs::write(folder.join("more.properties"), settings).expect("the folder can be written");
+            Broker { bootstrap: String::new(), watchdog: watch(&folder), folder }
+        });
+        let bootstrap = said(start(&brokers.each_ref().map(|broker| &*broker.folder)));
+        brokers.iter_mut().for_each(|broker| broker.bootstrap.clone_from(&bootstrap));
+        brokers
     }
 
     /// Stops it as an operator would; its data stays. Nothing if it does not run.
@@ -76,6 +87,8 @@ impl Broker {
     /// `kill -9`.
     pub fn kill(&self) {
         self.signal(Signal::KILL);
+        // its number is anybody's from now on
+        fs::remove_file(self.folder.join("pid")).expect("the folder can be written");
     }
 
     /// Freezes it where it stands (`SIGSTOP`): connections stay open and nothing answers.
@@ -100,18 +113,23 @@ impl Broker {
     }
 
     fn signal(&self, signal: Signal) {
-        let text = fs::read_to_string(self.folder.join("pid")).expect("the broker runs");
-        let pid = text.trim().parse().ok().and_then(Pid::from_raw).expect("dev writes a process id");
-        kill_process(pid, signal).expect("the broker runs");
+        kill_process(self.pid().expect("the broker runs"), signal).expect("the broker runs");
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        fs::read_to_string(self.folder.join("pid")).ok()?.trim().parse().ok().and_then(Pid::from_raw)
     }
 
     fn dev(&self, verb: &str) -> String {
-        said(command(&self.folder, verb))
+        said(command(verb, &[&self.folder]))
     }
 }
 
 impl Drop for Broker {
     fn drop(&mut self) {
+        // one of a cluster would take long to end well, waiting for those that have gone
+        let one_of_many = self.bootstrap.contains(',');
+        let _ = self.pid().filter(|_| one_of_many).map(|pid| kill_process(pid, Signal::KILL));
         drop(self.watchdog.stdin.take());
         let stopped = self.watchdog.wait();
         if std::thread::panicking() {
@@ -131,16 +149,19 @@ fn said(mut command: Command) -> String {
     printed
 }
 
-fn command(folder: &Path, verb: &str) -> Command {
+fn command(verb: &str, folders: &[&Path]) -> Command {
     let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("dev"));
-    command.args(["kafka", verb, "--dir"]).arg(folder);
+    command.args(["kafka", verb]);
+    for folder in folders {
+        command.arg("--dir").arg(folder);
+    }
     command
 }
 
 /// A shell in a process group of its own, so that Ctrl-C does not end it before the broker.
 fn watch(folder: &Path) -> Child {
     use std::os::unix::process::CommandExt;
-    let stop = command(folder, "stop");
+    let stop = command("stop", &[folder]);
     Command::new("sh")
         .args(["-c", "cat; exec \"$@\"", "watchdog"])
         .arg(stop.get_program())

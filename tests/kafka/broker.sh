@@ -24,7 +24,7 @@ archive() {
   local dir="$PWD/target/kafka/archive.$$"
   say "preparing Kafka's classes (once)"
   mkdir -p "$dir"
-  format "$dir" "$1" ""
+  format "$1" "" "$dir"
   if launch "$dir" "$1" "-XX:ArchiveClassesAtExit=$dir/classes.jsa"; then
     kill -TERM "$(cat "$dir/pid")"
     wait "$(cat "$dir/pid")" || true # ended by a signal
@@ -62,39 +62,72 @@ launch() {
   done
 }
 
-# format DIR JARS PORT: a new broker's settings and empty storage
+# format JARS PORT DIR…: settings and empty storage of a new broker, or of a cluster of one broker in each folder, the first of which
+# is the controller
 format() {
-  local port=${3:-$(free_port)}
-  rm -rf "$1/data"
-  { cat tests/kafka/broker.properties; cat "$1/more.properties" 2>/dev/null || true; } |
-    sed -e "s|@broker@|$port|" -e "s|@controller@|$(free_port)|" -e "s|@data@|$1/data|" >"$1/broker.properties"
-  java "${JVM[@]}" "-XX:SharedArchiveFile=$2/classes.jsa" -cp "$2/*" kafka.tools.StorageTool format --cluster-id 4L6g3nShT-eMCtK--X86sw \
-    --config "$1/broker.properties" >"$1/log" 2>&1 || die "storage was not formatted, see $1/log"
-  printf '127.0.0.1:%s\n' "$port" >"$1/bootstrap"
+  local jars=$1 port=$2 id=0 controller addresses="" dir brokers=()
+  shift 2
+  controller=$(free_port)
+  for dir; do
+    brokers+=("${port:-$(free_port)}")
+    addresses+="${addresses:+,}127.0.0.1:${brokers[id]}"
+    id=$((id + 1))
+  done
+  id=0
+  for dir; do
+    rm -rf "$dir/data"
+    {
+      cat tests/kafka/broker.properties
+      [ $# = 1 ] || cat tests/kafka/cluster.properties
+      cat "$dir/more.properties" 2>/dev/null || true
+    } | sed -e "s|@node@|$((id + 1))|" -e "s|@broker@|${brokers[id]}|" -e "s|@controller@|$controller|" -e "s|@data@|$dir/data|" \
+      -e "s|@other@|$(free_port)|" >"$dir/broker.properties"
+    if [ "$id" -gt 0 ]; then
+      sed -i.bak -e 's|^process.roles=.*|process.roles=broker|' -e 's|,CONTROLLER://[^,]*||' "$dir/broker.properties"
+    fi
+    java "${JVM[@]}" "-XX:SharedArchiveFile=$jars/classes.jsa" -cp "$jars/*" kafka.tools.StorageTool format \
+      --cluster-id 4L6g3nShT-eMCtK--X86sw --config "$dir/broker.properties" >"$dir/log" 2>&1 ||
+      die "storage was not formatted, see $dir/log"
+    printf '%s\n' "$addresses" >"$dir/bootstrap"
+    id=$((id + 1))
+  done
 }
 
-# start DIR PORT: a new broker, or the one whose data is in DIR, on its old ports; prints the bootstrap address
+# launch_all JARS DIR…: launches the broker of each folder at once, for those of a cluster wait for each other
+launch_all() {
+  local jars=$1 dir pid failed=0 pids=()
+  shift
+  for dir; do
+    launch "$dir" "$jars" &
+    pids+=($!)
+  done
+  for pid in "${pids[@]}"; do wait "$pid" || failed=1; done
+  return $failed
+}
+
+# start PORT DIR…: a new broker, a new cluster of one in each folder, or those whose data is there, on their old ports; prints the
+# bootstrap addresses
 start() {
-  local jars fresh i
-  case $2,$(cat "$1/bootstrap" 2>/dev/null) in
-    ,* | *, | "$2",*:"$2") ;;
+  local port=$1 jars fresh dir i
+  shift
+  case $port,$(cat "$1/bootstrap" 2>/dev/null) in
+    ,* | *, | "$port",*:"$port") ;;
     *) die "the broker in $1 has another port: $(cat "$1/bootstrap"); stop it and remove that folder for a new one" ;;
   esac
   need_java
   jars=$(jars)
-  mkdir -p "$1"
   if running "$1"; then cat "$1/bootstrap"; return; fi
   for i in 1 2 3; do
     fresh=no
-    if [ ! -f "$1/bootstrap" ]; then fresh=yes; format "$1" "$jars" "$2"; fi
-    say "starting Kafka in $1"
-    if launch "$1" "$jars"; then cat "$1/bootstrap"; return; fi
-    stop "$1"
-    grep -q 'Address already in use' "$1/log" || break
+    if [ ! -f "$1/bootstrap" ]; then fresh=yes; format "$jars" "$port" "$@"; fi
+    say "starting Kafka in $*"
+    if launch_all "$jars" "$@"; then cat "$1/bootstrap"; return; fi
+    for dir; do stop "$dir"; done
+    cat "${@/%//log}" | grep -q 'Address already in use' || break
     # Somebody took a port: a new broker chooses others, an old one waits for its own.
     if [ "$fresh" = yes ]; then rm "$1/bootstrap"; else sleep "$i"; fi
   done
-  tail -n 20 "$1/log" >&2
+  for dir; do tail -n 20 "$dir/log" >&2; done
   die "Kafka did not start, see $1/log"
 }
 
@@ -121,7 +154,7 @@ tool() {
 }
 
 kafka() {
-  local verb=${1:-} dir=$PWD/target/kafka/broker port=""
+  local verb=${1:-} i dir port="" dirs=()
   [ $# -eq 0 ] || shift
   case $verb in
     topics) tool TopicCommand "$@"; return ;;
@@ -129,12 +162,15 @@ kafka() {
     consume) tool consumer.ConsoleConsumer "$@"; return ;;
   esac
   while [ $# -gt 1 ]; do
-    case $1 in --dir) mkdir -p "$2"; dir=$(cd "$2" && pwd) ;; --port) port=$2 ;; *) die "unknown option $1" ;; esac
+    case $1 in --dir) dirs+=("$2") ;; --port) port=$2 ;; *) die "unknown option $1" ;; esac
     shift 2
   done
+  [ "${#dirs[@]}" -gt 0 ] || dirs=(target/kafka/broker)
+  mkdir -p "${dirs[@]}"
+  for i in "${!dirs[@]}"; do dirs[i]=$(cd "${dirs[i]}" && pwd); done
   case $verb in
-    start) start "$dir" "$port" ;;
-    stop) stop "$dir" ;;
-    *) die "kafka start [--dir DIR] [--port PORT] | stop [--dir DIR] | topics|produce|consume ARGS…" ;;
+    start) start "$port" "${dirs[@]}" ;;
+    stop) for dir in "${dirs[@]}"; do stop "$dir"; done ;;
+    *) die "kafka start [--dir DIR]… [--port PORT] | stop [--dir DIR]… | topics|produce|consume ARGS…; several DIRs: a cluster" ;;
   esac
 }
