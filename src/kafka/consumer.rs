@@ -29,7 +29,7 @@ const COMMITTED_TIMEOUT: Duration = Duration::from_secs(2);
 const SEEK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Proof of membership: the group's metadata, read after the last poll.
-pub struct Membership(pub(super) ConsumerGroupMetadata);
+pub struct Membership(pub(super) Arc<ConsumerGroupMetadata>);
 
 /// A member of the group. Dropping it leaves the group (a static member stays until its session ends).
 pub struct Consumer {
@@ -219,7 +219,7 @@ impl log::Consumer for Consumer {
                 if before.generation < 0 || before.member.is_empty() {
                     return Err(Fault::Lost("this member has not joined its group".into()));
                 }
-                Ok(Membership(metadata))
+                Ok(Membership(metadata.into()))
             }
             _ => Err(Fault::Lost("the group is changing".into())),
         }

@@ -3,6 +3,7 @@
 //! Always holds: no payload; librdkafka puts none into its log lines. The last error is remembered, since "timed out" alone
 //! tells nobody that a password is wrong. Deliberately not here: decisions.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rdkafka::client::ClientContext;
@@ -14,6 +15,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 #[derive(Default)]
 pub(super) struct Context {
     last: Mutex<Option<Complaint>>,
+    broken: AtomicBool,
 }
 
 /// An error that a client told by itself.
@@ -24,11 +26,21 @@ pub(super) struct Complaint {
 }
 
 impl Context {
+    /// Whether a connection broke over which requests may have gone. librdkafka sends these again by itself and tells nobody else;
+    /// the same complaint again within 30 seconds it does not log, so this stays set.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
+    }
+
     /// What the client last complained about.
     pub(super) fn last(&self) -> Option<Complaint> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
+
+/// Where librdkafka logs that a connection failed, and what it says of one that was in use.
+const FAILURE: &str = "FAIL";
+const IN_USE: [&str; 2] = ["in state UP", "in state REAUTH"];
 
 /// What a broker says while it reads the state of a group or of transactions, as it does when it is first asked: the client tries
 /// again by itself, and it is no sign of trouble.
@@ -36,6 +48,10 @@ const COORDINATOR_LOADS: &str = "Coordinator load in progress";
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        let unplanned = !matches!(level, RDKafkaLogLevel::Debug);
+        if unplanned && facility == FAILURE && IN_USE.iter().any(|state| line.contains(state)) {
+            self.broken.store(true, Ordering::Relaxed);
+        }
         if line.contains(COORDINATOR_LOADS) {
             tracing::debug!(target: "kafka", facility, "{line}");
             return;
@@ -71,3 +87,25 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_connection_in_use_breaks() {
+        let context = Context::default();
+        for (facility, line, broken) in [
+            ("FAIL", "b:1/1: Connect to ipv4#b:1 failed: Connection refused (after 0ms in state CONNECT)", false),
+            ("REQTMOUT", "b:1/1: Timed out 1 in-flight request, in state UP", false),
+            ("FAIL", "TxnCoordinator: b:1: Disconnected: connection closed by peer (after 2196ms in state UP)", true),
+            ("FAIL", "b:1/1: Connect to ipv4#b:1 failed: Connection refused (after 0ms in state CONNECT)", true),
+        ] {
+            context.log(RDKafkaLogLevel::Info, facility, line);
+            assert_eq!(context.is_broken(), broken, "{line}");
+        }
+        let context = Context::default();
+        context.log(RDKafkaLogLevel::Debug, "FAIL", "b:1/1: Decommissioning this broker (after 3ms in state UP)");
+        assert!(!context.is_broken(), "it was closed on purpose");
+    }
+}

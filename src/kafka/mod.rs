@@ -2,8 +2,9 @@
 //!
 //! `settings` builds every client's properties and refuses those that would break a guarantee; `consumer`, `producer` and
 //! `reader` are the seam's three clients; `inspector` asks the cluster; `fault` says what an error means for the caller; `raw`
-//! holds what rdkafka's safe interface lacks. Deliberately not here: any decision about records, tasks or transactions.
+//! holds what rdkafka's safe interface lacks; `apart` calls what may not come back. Deliberately not here: any decision about records, tasks or transactions.
 
+mod apart;
 mod consumer;
 mod context;
 mod fault;

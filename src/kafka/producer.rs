@@ -1,11 +1,12 @@
 //! A transactional producer over librdkafka.
 //!
 //! Always holds: a transaction is committed only after every record in it was acknowledged; the first error of a record is the
-//! one told, not those of the records that librdkafka threw away because of it. Deliberately not here: what to do after a
+//! one told, not those of the records that librdkafka threw away because of it; where a request of a transaction may have been sent
+//! twice, the transaction's outcome counts as unknown, for the late one might end the next. Deliberately not here: what to do after a
 //! fault; only that a producer is good for nothing after [`Fault::Unknown`].
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
@@ -14,6 +15,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
 
+use super::apart::{Client, apart};
 use super::consumer::{Membership, positions};
 use super::context::Context;
 use super::fault::{self, Request};
@@ -30,17 +32,24 @@ const ABORT_STEP: Duration = Duration::from_millis(10);
 const INIT_TIMEOUT: Duration = Duration::from_secs(30);
 /// What a request of a transaction may take beyond the transaction's own time before its outcome is given up.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long librdkafka's log lines are taken in at once.
+const LOG_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Why a transaction is not gone on with.
+const BROKEN: &str = "a connection broke, and what went over it was sent again";
 
 /// A transactional producer.
 pub struct Producer {
-    client: BaseProducer<Reports>,
+    client: Arc<Client<BaseProducer<Reports>>>,
     brokers: String,
     /// Records staged since the producer was made.
     staged: u64,
     /// How long one request of a transaction is waited for.
     patience: Duration,
-    /// A commit or abort that took as long may have been sent twice.
+    /// A request that took as long may have been sent twice.
     socket_timeout: Duration,
+    /// Whether one of this transaction has.
+    late: bool,
 }
 
 impl Producer {
@@ -50,9 +59,10 @@ impl Producer {
             .producer(transactional_id, batch_bytes)
             .create_with_context(Reports::default())
             .map_err(|error| Fault::Fatal(invalid(error).to_string()))?;
+        let client = Arc::new(Client::new(client));
         let patience = settings.transaction_timeout() + GRACE;
         let (brokers, socket_timeout) = (settings.brokers().to_owned(), settings.producer_socket_timeout());
-        Ok(Self { client, brokers, staged: 0, patience, socket_timeout })
+        Ok(Self { client, brokers, staged: 0, patience, socket_timeout, late: false })
     }
 
     /// The first error of a delivered record, as a fault; where the producer itself is beyond use, that comes first.
@@ -85,8 +95,8 @@ impl Producer {
         }
     }
 
-    /// Ends a transaction by `request`. Where that took as long as a request may, it was repeated, and the late one might end the
-    /// next transaction: its outcome counts as unknown.
+    /// Ends a transaction by `request`. Where that or its offsets took as long as a request may, or a connection broke, librdkafka
+    /// has sent them again, and the late ones might hit the next transaction: its outcome counts as unknown.
     fn end(&mut self, request: Request) -> Result<(), Fault> {
         let start = Instant::now();
         let answer = match request {
@@ -94,8 +104,11 @@ impl Producer {
             _ => self.abort_served(start),
         };
         answer.map_err(|error| fault::transaction(request, &error))?;
-        if start.elapsed() >= self.socket_timeout {
+        if self.late || start.elapsed() >= self.socket_timeout {
             return Err(Fault::Unknown("the broker took as long over the transaction's end as a request may".into()));
+        }
+        if self.is_broken() {
+            return Err(Fault::Unknown(BROKEN.into()));
         }
         self.forget();
         Ok(())
@@ -117,6 +130,16 @@ impl Producer {
         }
     }
 
+    /// Whether a connection broke, as far as librdkafka has logged. Its lines are served one at a time; nothing else is left once all
+    /// is delivered.
+    fn is_broken(&self) -> bool {
+        let start = Instant::now();
+        while self.client.in_flight_count() > 0 && start.elapsed() < LOG_PATIENCE {
+            self.client.poll(Duration::ZERO);
+        }
+        self.client.context().voice.is_broken()
+    }
+
     /// Forgets the reports of the transaction that ended.
     fn forget(&mut self) {
         let reports = self.client.context();
@@ -133,6 +156,10 @@ impl log::Producer for Producer {
             raw::listen(self.client.client()); // nothing is staged: no report is lost
             fault::opening(&error, &self.brokers, self.client.context().voice.last())
         })
+    }
+
+    fn is_spent(&mut self) -> bool {
+        self.is_broken()
     }
 
     fn begin(&mut self) -> Result<(), Fault> {
@@ -187,15 +214,22 @@ impl log::Producer for Producer {
             return Err(Fault::Fatal("a transaction without offsets would commit unfenced".into()));
         }
         let starts: Vec<_> = offsets.iter().map(|(partition, offset, _)| (partition.clone(), *offset)).collect();
+        if self.is_broken() {
+            return Err(Fault::Abort(BROKEN.into()));
+        }
         let list = positions(&starts)?;
         for (partition, _, metadata) in offsets {
             if let Some(mut element) = list.find_partition(&partition.topic, partition.number) {
                 element.set_metadata(metadata);
             }
         }
-        self.client
-            .send_offsets_to_transaction(&list, &member.0, self.patience)
-            .map_err(|error| fault::transaction(Request::SendOffsets, &error))
+        let start = Instant::now();
+        let (client, member, patience) = (self.client.clone(), member.0.clone(), self.patience);
+        let send = move || client.send_offsets_to_transaction(&list, &member, patience);
+        let answer = apart(self.patience - GRACE, send)
+            .ok_or_else(|| Fault::Unknown("adding offsets to the transaction: librdkafka does not come back".into()))?;
+        self.late |= start.elapsed() >= self.socket_timeout;
+        answer.map_err(|error| fault::transaction(Request::SendOffsets, &error))
     }
 
     fn commit(&mut self) -> Result<(), Fault> {

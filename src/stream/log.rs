@@ -137,6 +137,11 @@ pub trait Producer {
     /// Fences earlier producers of the same transactional id and waits for their transactions to end. Called once.
     fn init(&mut self) -> Result<(), Fault>;
 
+    /// Whether this producer should not begin another transaction: something happened to it that may spoil the next one's outcome.
+    fn is_spent(&mut self) -> bool {
+        false
+    }
+
     /// Opens a transaction.
     fn begin(&mut self) -> Result<(), Fault>;
 

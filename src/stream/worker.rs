@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::context::Context;
 use super::error::Error;
 use super::happening::Happening;
-use super::log::{Consumer, Fault, Fetched, Log, Rebalance};
+use super::log::{Consumer, Fault, Fetched, Log, Producer, Rebalance};
 use super::pace::Pace;
 use super::pipeline::Pipeline;
 use super::restore::Restore;
@@ -101,7 +101,7 @@ impl<L: Log> Worker<L> {
         self.answer_assignment()?;
         self.update_tasks()?;
         self.plan_walks();
-        self.fit_batches()?;
+        self.fit_producer()?;
         self.gather()?;
         self.tell_lag();
         let version = self.context.current.snapshot().map_or(0, |snapshot| snapshot.version());
@@ -244,9 +244,11 @@ impl<L: Log> Worker<L> {
         Ok(())
     }
 
-    /// Takes a producer of smaller batches once an output takes less than before.
-    fn fit_batches(&mut self) -> Result<(), Error> {
-        if self.context.facts.load().batch_bytes() < self.batch_bytes { self.renew_producer() } else { Ok(()) }
+    /// Takes another producer where this one is spent, or once an output takes smaller batches than before.
+    fn fit_producer(&mut self) -> Result<(), Error> {
+        let spent = self.producer.as_mut().is_some_and(Producer::is_spent);
+        let too_large = self.context.facts.load().batch_bytes() < self.batch_bytes;
+        if spent || too_large { self.renew_producer() } else { Ok(()) }
     }
 
     /// Pins the newest snapshot for the next transaction; `false`, with the batch dropped, where none may be used.

@@ -244,6 +244,10 @@ impl log::Producer for DoomedProducer {
         self.producer.init()
     }
 
+    fn is_spent(&mut self) -> bool {
+        self.producer.is_spent()
+    }
+
     fn begin(&mut self) -> Result<(), Fault> {
         self.records = 0;
         self.producer.begin()

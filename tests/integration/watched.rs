@@ -146,6 +146,9 @@ impl log::Producer for WatchedProducer {
         let Self(producer, id, calls) = self;
         calls.run(id, Call::Init, || producer.init())
     }
+    fn is_spent(&mut self) -> bool {
+        self.0.is_spent()
+    }
     fn begin(&mut self) -> Result<(), Fault> {
         let Self(producer, id, calls) = self;
         calls.run(id, Call::Begin, || producer.begin())

@@ -36,6 +36,7 @@ pub const REFUSED: &[(&str, &str)] = &[
     ("allow.auto.create.topics", "a misspelt topic would come into being with the wrong settings"),
     ("test.mock.num.brokers", "a mock cluster keeps nothing"),
     ("plugin.library.paths", "foreign code in the process could read the keys"),
+    ("log.connection.close", "a connection that breaks tells that the end of a transaction may have been sent twice"),
     ("log.queue", "librdkafka's log lines go to sivcar's log"),
     ("builtin.features", "it is what librdkafka was built with"),
 ];
