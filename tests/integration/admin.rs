@@ -6,9 +6,12 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, ResourceSpecifier};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
+use rdkafka::metadata::Metadata;
 use rdkafka::{Offset, TopicPartitionList};
 use sivcar::stream::log::Log as _;
 
@@ -34,6 +37,38 @@ pub fn delete_topic(bootstrap: &str, topic: &str) {
     while log.topic(topic).expect("an answer").is_some() {
         assert!(start.elapsed() < PATIENCE, "{topic} does not go");
     }
+}
+
+/// Creates `topic` on these brokers of a cluster: for each partition the leader, then who follows it.
+pub fn place(bootstrap: &str, topic: &str, replicas: &[&[i32]], settings: &[(&str, &str)]) {
+    let count = i32::try_from(replicas.len()).expect("a few");
+    let mut new = NewTopic::new(topic, count, TopicReplication::Variable(replicas));
+    new.config.extend(settings);
+    let done = ask(bootstrap, async |admin, options| admin.create_topics(&[new], options).await);
+    done.expect("an answer").pop().expect("one topic").expect("it is created");
+}
+
+/// What a cluster of several brokers says of its topics; `None` while it says nothing.
+fn metadata(bootstrap: &str) -> Option<Metadata> {
+    let client: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", bootstrap).create().expect("a client can be made");
+    client.inner().fetch_metadata(None, TIMEOUT).ok()
+}
+
+/// Who leads a partition of `topic`; `None` while nobody does.
+pub fn leader(bootstrap: &str, topic: &str, partition: i32) -> Option<i32> {
+    let metadata = metadata(bootstrap)?;
+    let topic = metadata.topics().iter().find(|found| found.name() == topic)?;
+    let partition = topic.partitions().iter().find(|found| found.id() == partition)?;
+    (partition.leader() >= 0).then_some(partition.leader())
+}
+
+/// Whether every partition of the cluster has all its replicas in sync.
+pub fn is_in_sync(bootstrap: &str) -> bool {
+    metadata(bootstrap).is_some_and(|metadata| {
+        let mut partitions = metadata.topics().iter().flat_map(|topic| topic.partitions());
+        partitions.all(|partition| partition.leader() >= 0 && partition.isr().len() == partition.replicas().len())
+    })
 }
 
 /// Gives `topic` more partitions.

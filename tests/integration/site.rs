@@ -47,14 +47,19 @@ impl Site {
 
     /// The same on a broker that runs already.
     pub fn on(broker: Broker, head: &str, common: &str) -> Site {
+        let bootstrap = broker.bootstrap.clone();
+        Site::behind(broker, &bootstrap, head, common)
+    }
+
+    /// The same where the instances reach the broker at another address than the test.
+    pub fn behind(broker: Broker, bootstrap: &str, head: &str, common: &str) -> Site {
         let unless = |section, text| if common.contains(section) { "" } else { text };
         let consumer = "consumer = { \"session.timeout.ms\" = \"1500\", \"heartbeat.interval.ms\" = \"300\" }\n";
         let consumer = unless("[kafka.consumer]", consumer);
         let producer = unless("[kafka.producer]", "[kafka.producer]\n\"transaction.timeout.ms\" = \"10000\"\n");
         let common = format!(
-            "group = \"g\"\n{head}\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n{consumer}{producer}\
-             [http]\nlisten = \"127.0.0.1:0\"\n[keys]\nfile = \"keyset.json\"\n{common}",
-            broker.bootstrap
+            "group = \"g\"\n{head}\n[kafka]\n\"bootstrap.servers\" = \"{bootstrap}\"\n{consumer}{producer}\
+             [http]\nlisten = \"127.0.0.1:0\"\n[keys]\nfile = \"keyset.json\"\n{common}"
         );
         let folder = TempDir::new().expect("a folder can be made");
         let site = Site { broker, folder, common, started: AtomicU32::new(0) };
