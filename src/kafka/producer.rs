@@ -38,6 +38,9 @@ const LOG_PATIENCE: Duration = Duration::from_secs(1);
 /// Why a transaction is not gone on with.
 const BROKEN: &str = "a connection broke, and what went over it was sent again";
 
+/// Told once of each producer.
+const FULL: &str = "the producer's queue is full, and records wait: queue.buffering.max.messages or .kbytes are small, or the broker is slow";
+
 /// A transactional producer.
 pub struct Producer {
     client: Arc<Client<BaseProducer<Reports>>>,
@@ -50,6 +53,8 @@ pub struct Producer {
     socket_timeout: Duration,
     /// Whether one of this transaction has.
     late: bool,
+    /// Whether its queue was full once.
+    full: bool,
 }
 
 impl Producer {
@@ -62,7 +67,7 @@ impl Producer {
         let client = Arc::new(Client::new(client));
         let patience = settings.transaction_timeout() + GRACE;
         let (brokers, socket_timeout) = (settings.brokers().to_owned(), settings.producer_socket_timeout());
-        Ok(Self { client, brokers, staged: 0, patience, socket_timeout, late: false })
+        Ok(Self { client, brokers, staged: 0, patience, socket_timeout, late: false, full: false })
     }
 
     /// The first error of a delivered record, as a fault; where the producer itself is beyond use, that comes first.
@@ -180,6 +185,9 @@ impl log::Producer for Producer {
             };
             match error.rdkafka_error_code() {
                 Some(Code::QueueFull) if start.elapsed() < self.patience => {
+                    if !std::mem::replace(&mut self.full, true) {
+                        tracing::info!(target: "kafka", "{FULL}");
+                    }
                     self.client.poll(REPORT_WAIT);
                     wire = back;
                 }

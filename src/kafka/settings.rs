@@ -8,6 +8,7 @@ mod guard;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
@@ -27,6 +28,9 @@ const PRODUCER_SOCKET_TIMEOUT_MS: u64 = 10_000;
 const BATCH_SIZE: &str = "1000000";
 /// The largest record a producer takes, where the operator does not say: the broker's and the topic's limits decide.
 const MESSAGE_MAX_BYTES: usize = 67_108_864;
+
+/// What a producer's queue holds, where the operator does not say; librdkafka's own default is 1 GB.
+const QUEUE_KBYTES: usize = 65_536;
 
 /// What librdkafka is told, and by whom.
 pub struct Settings {
@@ -139,15 +143,20 @@ impl Settings {
         self.producer_ms("socket.timeout.ms").unwrap_or(default)
     }
 
-    /// The largest record a producer takes.
+    /// The largest record a producer takes: one that is larger than its queue would wait for ever.
     pub fn message_max_bytes(&self) -> usize {
-        let value = self.producer.get("message.max.bytes").or_else(|| self.common.get("message.max.bytes"));
-        value.and_then(|value| value.parse().ok()).unwrap_or(MESSAGE_MAX_BYTES)
+        let most = self.producer_number("message.max.bytes").unwrap_or(MESSAGE_MAX_BYTES);
+        let queue = self.producer_number("queue.buffering.max.kbytes").unwrap_or(QUEUE_KBYTES);
+        most.min(queue.saturating_mul(1024))
     }
 
     fn producer_ms(&self, name: &str) -> Option<Duration> {
-        let value = self.producer.get(name).or_else(|| self.common.get(name))?;
-        value.parse().ok().map(Duration::from_millis)
+        self.producer_number(name).map(Duration::from_millis)
+    }
+
+    /// A number that the operator gives producers.
+    fn producer_number<N: FromStr>(&self, name: &str) -> Option<N> {
+        self.producer.get(name).or_else(|| self.common.get(name))?.parse().ok()
     }
 
     /// A member of the group: the worker with this number.
@@ -189,9 +198,10 @@ impl Settings {
         let transaction_ms = self.transaction_timeout().as_millis().to_string();
         let socket_ms = self.producer_socket_timeout().as_millis().to_string();
         let message_max_bytes = self.message_max_bytes().to_string();
+        let queue_kbytes = QUEUE_KBYTES.to_string();
         let defaults = [
-            ("queue.buffering.max.kbytes", "65536"), // librdkafka's is 1 GB for each producer
-            ("linger.ms", "3"),                      // fills batches, costs no commit more than that
+            ("queue.buffering.max.kbytes", queue_kbytes.as_str()),
+            ("linger.ms", "3"), // fills batches, costs no commit more than that
             ("batch.size", BATCH_SIZE),
             ("batch.num.messages", "10000"),
             ("compression.codec", "lz4"),

@@ -78,6 +78,18 @@ fn no_batch_is_larger_than_the_topics_take() {
 }
 
 #[test]
+fn no_record_is_larger_than_the_queue() {
+    let largest = |operators: &[(&str, &str)]| {
+        let settings = Settings::new(wish(operators)).expect("all are harmless");
+        let told = settings.producer("g.a.3", usize::MAX).get("message.max.bytes").map(str::to_owned);
+        (settings.message_max_bytes(), told.expect("it is set"))
+    };
+    assert_eq!(largest(&[]), (67_108_864, "67108864".to_owned()));
+    assert_eq!(largest(&[("queue.buffering.max.kbytes", "100")]), (102_400, "102400".to_owned()));
+    assert_eq!(largest(&[("queue.buffering.max.kbytes", "100"), ("message.max.bytes", "5000")]).0, 5_000);
+}
+
+#[test]
 fn a_secret_is_never_shown() {
     for name in
         ["sasl.password", "ssl.key.password", "ssl.keystore.password", "ssl.key.pem", "sasl.oauthbearer.client.secret"]
