@@ -141,6 +141,9 @@ pub(super) fn consumption(code: Code, fatal: bool, text: &str, partition: Option
             Some(Fault::OutOfRange(lost(&text), partition))
         }
         (Code::FencedInstanceId, _) => Some(Fault::Fenced(format!("{text}: another member has this instance's name"))),
+        (Code::UnreleasedInstanceId, _) => Some(Fault::Fenced(format!(
+            "{text}: another member has this instance's name, or had it and was killed: then it is free when its session ends"
+        ))),
         (code, _) if is_unauthorised(code) => Some(Fault::Fatal(forbidden(&text))),
         _ if fatal => Some(Fault::Fatal(text)),
         // the revocation as lost follows
@@ -216,7 +219,14 @@ fn is_fenced(code: Code, fatal: bool) -> bool {
 }
 
 fn is_lost(code: Code) -> bool {
-    matches!(code, Code::IllegalGeneration | Code::UnknownMemberId | Code::RebalanceInProgress | Code::FencedInstanceId)
+    matches!(
+        code,
+        Code::IllegalGeneration
+            | Code::StaleMemberEpoch
+            | Code::UnknownMemberId
+            | Code::RebalanceInProgress
+            | Code::FencedInstanceId
+    )
 }
 
 fn is_unauthorised(code: Code) -> bool {
@@ -263,6 +273,7 @@ mod tests {
             (Request::Init, fatal(Code::Fenced), "fenced"),
             (Request::Begin, plain(Code::State), "fatal"),
             (Request::SendOffsets, abortable(Code::IllegalGeneration), "lost"),
+            (Request::SendOffsets, abortable(Code::StaleMemberEpoch), "lost"),
             (Request::SendOffsets, abortable(Code::UnknownMemberId), "lost"),
             (Request::SendOffsets, abortable(Code::RebalanceInProgress), "lost"),
             (Request::SendOffsets, abortable(Code::FencedInstanceId), "lost"),
@@ -336,6 +347,7 @@ mod tests {
         let cases = [
             (Code::TopicAuthorizationFailed, false, "fatal"),
             (Code::FencedInstanceId, true, "fenced"),
+            (Code::UnreleasedInstanceId, true, "fenced"),
             (Code::Fatal, true, "fatal"),
             (Code::BrokerTransportFailure, false, "retry"),
         ];
