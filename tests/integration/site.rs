@@ -101,28 +101,7 @@ impl Site {
 
     /// Writes records to their partitions of `topic`, in order, and waits until the broker has them.
     pub fn feed(&self, topic: &str, records: impl IntoIterator<Item = (i32, Record)>) {
-        let producer: BaseProducer = ClientConfig::new()
-            .set("bootstrap.servers", &self.broker.bootstrap)
-            .set("enable.idempotence", "true")
-            .set("linger.ms", "2")
-            .create()
-            .expect("a producer can be made");
-        for (partition, record) in records {
-            let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, header| {
-                headers.insert(WireHeader { key: &header.name, value: header.value.as_deref() })
-            });
-            let mut wire: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic).partition(partition);
-            (wire.key, wire.payload) = (record.key.as_deref(), record.value.as_deref());
-            wire.timestamp = record.timestamp;
-            wire.headers = (!record.headers.is_empty()).then_some(headers);
-            while let Err((error, back)) = producer.send(wire) {
-                assert_eq!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));
-                producer.poll(PAUSE);
-                wire = back;
-            }
-            producer.poll(Duration::ZERO);
-        }
-        producer.flush(PATIENCE).expect("the broker takes them");
+        feed(&self.broker.bootstrap, topic, records);
     }
 
     /// Runs a command to its end: exit code, standard output, standard error.
@@ -193,4 +172,30 @@ impl Site {
         let said = paths.filter(|path| path.extension().is_some_and(|kind| kind == "log" || kind == "metrics"));
         said.map(|path| (path.display().to_string(), fs::read(&path).expect("can be read"))).collect()
     }
+}
+
+/// Writes records to their partitions of `topic`, in order, and waits until the broker has them.
+pub fn feed(bootstrap: &str, topic: &str, records: impl IntoIterator<Item = (i32, Record)>) {
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .set("enable.idempotence", "true")
+        .set("linger.ms", "2")
+        .create()
+        .expect("a producer can be made");
+    for (partition, record) in records {
+        let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, header| {
+            headers.insert(WireHeader { key: &header.name, value: header.value.as_deref() })
+        });
+        let mut wire: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(topic).partition(partition);
+        (wire.key, wire.payload) = (record.key.as_deref(), record.value.as_deref());
+        wire.timestamp = record.timestamp;
+        wire.headers = (!record.headers.is_empty()).then_some(headers);
+        while let Err((error, back)) = producer.send(wire) {
+            assert_eq!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));
+            producer.poll(PAUSE);
+            wire = back;
+        }
+        producer.poll(Duration::ZERO);
+    }
+    producer.flush(PATIENCE).expect("the broker takes them");
 }
