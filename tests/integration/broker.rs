@@ -48,24 +48,6 @@ impl Broker {
     /// A cluster of so many, whose ids count from 1, with these settings beside their own. The first is the controller: while the
     /// others may come and go, it stays.
     pub fn cluster<const BROKERS: usize>(settings: &str) -> [Broker; BROKERS] {
-        Broker::start_by(settings, |folders| command("start", folders))
-    }
-
-    /// A broker none of whose files can grow beyond so many kilobytes, until it is restarted: as on a disk that is full, writing
-    /// fails with an error of the file system.
-    pub fn start_on_a_small_disk(kilobytes: u64) -> Broker {
-        let [broker] = Broker::start_by("", |folders| {
-            let start = command("start", folders);
-            let mut limited = Command::new("sh");
-            let blocks = kilobytes * 2; // of 512 bytes, as POSIX has them
-            limited.args(["-c", &format!("ulimit -f {blocks}; exec \"$@\""), "limited"]);
-            limited.arg(start.get_program()).args(start.get_args());
-            limited
-        });
-        broker
-    }
-
-    fn start_by<const BROKERS: usize>(settings: &str, start: impl Fn(&[&Path]) -> Command) -> [Broker; BROKERS] {
         let kafka = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/kafka");
         fs::create_dir_all(&kafka).expect("target/ can be written");
         let mut brokers = [(); BROKERS].map(|()| {
@@ -74,7 +56,7 @@ impl Broker {
             fs::write(folder.join("more.properties"), settings).expect("the folder can be written");
             Broker { bootstrap: String::new(), watchdog: watch(&folder), folder }
         });
-        let bootstrap = said(start(&brokers.each_ref().map(|broker| &*broker.folder)));
+        let bootstrap = said(command("start", &brokers.each_ref().map(|broker| &*broker.folder)));
         brokers.iter_mut().for_each(|broker| broker.bootstrap.clone_from(&bootstrap));
         brokers
     }
@@ -94,6 +76,15 @@ impl Broker {
     /// Freezes it where it stands (`SIGSTOP`): connections stay open and nothing answers.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
+    }
+
+    /// Until it is restarted none of its files grows beyond so many bytes: as on a full disk, writing fails with an error of the file
+    /// system.
+    #[cfg(target_os = "linux")]
+    pub fn fill_disk(&self, bytes: u64) {
+        use rustix::process::{Resource, Rlimit, prlimit};
+        let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
+        prlimit(Some(self.pid().expect("the broker runs")), Resource::Fsize, limit).expect("the broker is ours");
     }
 
     /// Lets a paused broker go on.

@@ -72,7 +72,7 @@ fn no_broker_answers() {
         // what a worker does whose transaction ended in the dark, as long as it is so
         let mut producer = nobody.producer("g.a.0", usize::MAX).expect("can be made");
         let fault = producer.init().expect_err("nobody answers");
-        let row = row("the broker stays away while work is in hand");
+        let row = row("the broker stays away for minutes");
         let error = Error::from(fault);
         row.ended(error.exit_code().into(), &format!("sivcar: {error}"), &[("brokers", NOWHERE)]);
     });
