@@ -10,6 +10,7 @@ mod broker;
 #[path = "parts/cluster.rs"]
 mod cluster;
 #[path = "parts/figures.rs"]
+#[expect(dead_code, reason = "another bench needs the rest")]
 mod figures;
 #[path = "parts/live.rs"]
 mod live;
@@ -22,21 +23,27 @@ mod plain;
 #[path = "../tests/integration/sidecar.rs"]
 #[expect(dead_code, reason = "the integration tests' process can do more")]
 mod sidecar;
+#[path = "parts/spread.rs"]
+mod spread;
 
 use std::thread;
 use std::time::Duration;
 
-use cluster::{Cluster, WORKERS, backfill, wait, withdraw};
+use cluster::{Cluster, backfill, wait, withdraw};
 use figures::{is_wanted, median, number, quantile, resident, row};
-use live::latencies;
+use live::{Live, Made};
 use mirror::{Rest, mirror};
 use sidecar::Sidecar;
+use spread::key;
+
+/// How many workers the program has, and how many threads each peer.
+const WORKERS: i32 = 2;
 
 const CHANGELOG: &str = "g.raw.users.changelog";
 
 /// What a backfill writes to, and the twins that the peer writes to.
-const TWINS: [(&str, &str); 3] =
-    [("protected.events", "twin.events"), ("protected.users", "twin.users"), (CHANGELOG, "twin.changelog")];
+const TWINS: [(&str, &[&str]); 3] =
+    [("protected.events", &["twin.events"]), ("protected.users", &["twin.users"]), (CHANGELOG, &["twin.changelog"])];
 
 /// How long the latency without a backfill is measured.
 const QUIET: Duration = Duration::from_secs(5);
@@ -46,11 +53,11 @@ fn main() {
         return;
     }
     let (profiles, rounds) = (number("SIVCAR_PROFILES", 200_000), number("SIVCAR_ROUNDS", 3));
-    let mut cluster = Cluster::new();
-    TWINS.iter().for_each(|(_, twin)| cluster.create(twin));
+    let mut cluster = Cluster::new(WORKERS, &["raw.events", "raw.users"], people::SOURCES);
+    TWINS.iter().flat_map(|(_, twins)| *twins).for_each(|twin| cluster.create(twin));
     let sidecar = cluster.start();
     let before = resident(sidecar.child.id());
-    let bytes = cluster.feed(profiles);
+    let bytes = cluster.feed("raw.users", profiles, |number| (key(number), people::document(number)));
     wait(|| sidecar.metric("sivcar_records_total", "") >= profiles as f64);
     let filled = resident(sidecar.child.id()) - before;
     eprintln!("{profiles} profiles, {:.0} bytes each", bytes / profiles as f64);
@@ -107,9 +114,11 @@ fn backfills(cluster: &Cluster, sidecar: &Sidecar, profiles: u64, rounds: u64) -
 
 /// Live records without and with a backfill, in turns; gives the ratios of p50 and of p99.
 fn live_records(cluster: &Cluster, sidecar: &Sidecar, profiles: u64, rounds: u64) -> (Vec<f64>, Vec<f64>) {
+    let live =
+        Live { cluster, make: |count| live_record(count, profiles), outputs: &["protected.events", "protected.users"] };
     let round = |round| {
-        let quiet = latencies(cluster, profiles, || thread::sleep(QUIET));
-        let busy = latencies(cluster, profiles, || _ = backfill(cluster, sidecar));
+        let quiet = live.latencies(|| thread::sleep(QUIET));
+        let busy = live.latencies(|| _ = backfill(cluster, sidecar));
         withdraw(cluster, sidecar);
         let both = [&quiet, &busy].map(|each| [median(each), quantile(each, 0.99)].map(Duration::from_secs_f64));
         eprintln!(
@@ -121,6 +130,19 @@ fn live_records(cluster: &Cluster, sidecar: &Sidecar, profiles: u64, rounds: u64
         (ratio(both[1][0], both[0][0]), ratio(both[1][1], both[0][1]))
     };
     (0..rounds).map(round).unzip()
+}
+
+/// An event and a patch of a profile in turn.
+fn live_record(count: u64, profiles: u64) -> Made {
+    let number = count.wrapping_mul(7_919) % profiles;
+    let (topic, value) = match count % 2 {
+        0 => (
+            "raw.events",
+            format!(r#"{{"workspace":"acme","action":"buy","client":{{"id":{number}}},"params":{{"n":{count}}}}}"#),
+        ),
+        _ => ("raw.users", format!(r#"{{"workspace":"acme","id":{number},"attributes":{{"seen":{count}}}}}"#)),
+    };
+    (topic, number, value.into_bytes())
 }
 
 /// How many times as long as `other` `one` is.

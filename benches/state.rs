@@ -5,9 +5,12 @@
 //! says how many profiles (a million).
 
 #[path = "parts/figures.rs"]
+#[expect(dead_code, reason = "another bench needs the rest")]
 mod figures;
 #[path = "parts/people.rs"]
 mod people;
+#[path = "parts/spread.rs"]
+mod spread;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -31,7 +34,8 @@ use sivcar::stream::topics::Route;
 use sivcar::stream::worker::Worker;
 
 use figures::{is_wanted, number, resident, row};
-use people::{PARTITIONS, SOURCES, document, key, partition};
+use people::{SOURCES, document};
+use spread::{PARTITIONS, key, partition};
 
 /// How many records come at once: a full batch, so that nobody waits for more.
 const CHUNK: u64 = 5_000;

@@ -16,11 +16,8 @@ use sivcar::stream::log::Log as _;
 use tempfile::TempDir;
 
 use crate::broker::Broker;
-use crate::people::{PARTITIONS, SOURCES, document, key, partition};
 use crate::sidecar::Sidecar;
-
-/// How many workers the program has, and how many threads each peer.
-pub const WORKERS: i32 = 2;
+use crate::spread::{PARTITIONS, partition};
 
 /// How long one look waits for the next.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -35,19 +32,18 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    pub fn new() -> Cluster {
+    /// A broker with these topics, and a configuration with so many workers and these sources.
+    pub fn new(workers: i32, topics: &[&str], sources: &str) -> Cluster {
         let cluster =
             Cluster { broker: Broker::start(), folder: TempDir::new().expect("a folder can be made"), starts: 0 };
         let config = format!(
-            "group = \"g\"\ninstance = \"bench\"\nworkers = {WORKERS}\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\
-             [http]\nlisten = \"127.0.0.1:0\"\n[keys]\nfile = \"keyset.json\"\n{SOURCES}",
+            "group = \"g\"\ninstance = \"bench\"\nworkers = {workers}\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\
+             [http]\nlisten = \"127.0.0.1:0\"\n[keys]\nfile = \"keyset.json\"\n{sources}",
             cluster.broker.bootstrap
         );
         fs::write(cluster.folder.path().join("sivcar.toml"), config).expect("the folder can be written");
         cluster.run("keys generate keyset.json");
-        for topic in ["raw.events", "raw.users"] {
-            cluster.create(topic);
-        }
+        topics.iter().for_each(|topic| cluster.create(topic));
         cluster
     }
 
@@ -81,8 +77,8 @@ impl Cluster {
         Sidecar { child: command.spawn().expect("the program runs"), log }.ready()
     }
 
-    /// Writes profiles; gives the bytes of their documents.
-    pub fn feed(&self, profiles: u64) -> f64 {
+    /// Writes records `0..count` to `topic`, of which `make` gives key and value; gives the bytes of the values.
+    pub fn feed(&self, topic: &str, count: u64, make: impl Fn(u64) -> (Vec<u8>, Vec<u8>)) -> f64 {
         let producer: BaseProducer = self
             .client()
             .set("enable.idempotence", "true")
@@ -91,10 +87,10 @@ impl Cluster {
             .create()
             .expect("a producer can be made");
         let mut bytes = 0;
-        for number in 0..profiles {
-            let (key, value) = (key(number), document(number));
+        for number in 0..count {
+            let (key, value) = make(number);
             bytes += value.len();
-            let mut record = BaseRecord::to("raw.users").partition(partition(number)).key(&key).payload(&value);
+            let mut record = BaseRecord::to(topic).partition(partition(number)).key(&key).payload(&value);
             while let Err((error, back)) = producer.send(record) {
                 assert_eq!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));
                 producer.poll(PAUSE);

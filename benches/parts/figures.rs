@@ -1,5 +1,7 @@
 //! Figures: ratios of what one run measured, printed as rows of a table that `./dev bench` collects.
 
+use std::time::Duration;
+
 /// A number from the environment.
 pub fn number(variable: &str, default: u64) -> u64 {
     let text = std::env::var(variable).ok();
@@ -44,4 +46,13 @@ pub fn resident(pid: u32) -> f64 {
         }
     };
     kilobytes.trim().parse::<f64>().expect("a number of kilobytes") * 1024.0
+}
+
+/// The processor time that a process has taken so far, of all its threads; `None` where the system does not tell (`proc(5)`).
+pub fn processor(pid: u32) -> Option<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // after the name in parentheses come fields 3 and on; 14 and 15 are user and system time in hundredths
+    let mut fields = stat.rsplit(')').next()?.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    Some(Duration::from_millis(10 * (ticks()? + ticks()?)))
 }

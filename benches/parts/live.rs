@@ -11,36 +11,69 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::cluster::Cluster;
-use crate::people::{PARTITIONS, key, partition};
+use crate::spread::{key, partition};
 
-/// One record each: an event and a patch of a profile in turn.
+/// One record each.
 const EVERY: Duration = Duration::from_millis(2);
-
-/// The topics that take what became of them.
-const OUTPUTS: [&str; 2] = ["protected.events", "protected.users"];
 
 /// Tells when a live record was written, in microseconds of the run; what sivcar makes by itself has no such header.
 const WRITTEN: &str = "written";
 
-/// Writes live records while `meanwhile` runs; gives how many seconds each took, of those written before it ended.
-pub fn latencies(cluster: &Cluster, profiles: u64, meanwhile: impl FnOnce()) -> Vec<f64> {
-    let reader = reader(cluster);
-    let began = Instant::now();
-    let (stop, written) = (AtomicBool::new(false), AtomicUsize::new(usize::MAX));
-    thread::scope(|scope| {
-        let arrivals = scope.spawn(|| arrivals(&reader, began, &written));
-        scope.spawn(|| written.store(write(cluster, profiles, began, &stop), Ordering::SeqCst));
-        meanwhile();
-        stop.store(true, Ordering::SeqCst);
-        arrivals.join().expect("nothing fails here")
-    })
+/// A raw topic, the number of whom its record is about, which decides key and partition, and the record's value.
+pub type Made = (&'static str, u64, Vec<u8>);
+
+/// What is written, and where it comes out.
+pub struct Live<'a, F> {
+    pub cluster: &'a Cluster,
+    /// Makes the record that comes after so many.
+    pub make: F,
+    /// The topics that take what became of them, one record each.
+    pub outputs: &'static [&'static str],
+}
+
+impl<F: Fn(u64) -> Made + Sync> Live<'_, F> {
+    /// Writes live records while `meanwhile` runs; gives how many seconds each took, of those written before it ended.
+    pub fn latencies(&self, meanwhile: impl FnOnce()) -> Vec<f64> {
+        let reader = reader(self.cluster, self.outputs);
+        let began = Instant::now();
+        let (stop, written) = (AtomicBool::new(false), AtomicUsize::new(usize::MAX));
+        thread::scope(|scope| {
+            let arrivals = scope.spawn(|| arrivals(&reader, began, &written));
+            scope.spawn(|| written.store(self.write(began, &stop), Ordering::SeqCst));
+            meanwhile();
+            stop.store(true, Ordering::SeqCst);
+            arrivals.join().expect("nothing fails here")
+        })
+    }
+
+    /// Writes until it is told to stop; gives how many records.
+    fn write(&self, began: Instant, stop: &AtomicBool) -> usize {
+        let producer: BaseProducer =
+            self.cluster.client().set("linger.ms", "0").create().expect("a producer can be made");
+        let mut count: u64 = 0;
+        while !stop.load(Ordering::SeqCst) {
+            // each has its moment, also where the machine was busy at the one before
+            let due = EVERY * u32::try_from(count).expect("a short run");
+            thread::sleep(due.saturating_sub(began.elapsed()));
+            let (topic, number, value) = (self.make)(count);
+            let key = key(number);
+            let at = (began.elapsed().as_micros() as u64).to_be_bytes();
+            let headers = OwnedHeaders::new().insert(Header { key: WRITTEN, value: Some(&at) });
+            let record = BaseRecord::to(topic).partition(partition(number)).key(&key).payload(&value).headers(headers);
+            producer.send(record).map_err(|(error, _)| error).expect("there is room");
+            producer.poll(Duration::ZERO);
+            count += 1;
+        }
+        producer.flush(Duration::from_secs(60)).expect("the broker takes them");
+        count as usize
+    }
 }
 
 /// A reader from the outputs' present ends on.
-fn reader(cluster: &Cluster) -> BaseConsumer {
+fn reader(cluster: &Cluster, outputs: &[&str]) -> BaseConsumer {
     let reader = cluster.reader();
     let mut list = TopicPartitionList::new();
-    for topic in OUTPUTS {
+    for topic in outputs {
         for (partition, end) in (0..).zip(cluster.ends(topic)) {
             list.add_partition_offset(topic, partition, Offset::Offset(end)).expect("an offset");
         }
@@ -63,33 +96,4 @@ fn arrivals(reader: &BaseConsumer, began: Instant, written: &AtomicUsize) -> Vec
         took.push((began.elapsed() - Duration::from_micros(at)).as_secs_f64());
     }
     took
-}
-
-/// Writes until it is told to stop; gives how many records.
-fn write(cluster: &Cluster, profiles: u64, began: Instant, stop: &AtomicBool) -> usize {
-    let producer: BaseProducer = cluster.client().set("linger.ms", "0").create().expect("a producer can be made");
-    let mut count: u64 = 0;
-    while !stop.load(Ordering::SeqCst) {
-        // each has its moment, also where the machine was busy at the one before
-        let due = EVERY * u32::try_from(count).expect("a short run");
-        thread::sleep(due.saturating_sub(began.elapsed()));
-        let number = count.wrapping_mul(7_919) % profiles;
-        let (topic, value) = match count % 2 {
-            0 => (
-                "raw.events",
-                format!(r#"{{"workspace":"acme","action":"buy","client":{{"id":{number}}},"params":{{"n":{count}}}}}"#),
-            ),
-            _ => ("raw.users", format!(r#"{{"workspace":"acme","id":{number},"attributes":{{"seen":{count}}}}}"#)),
-        };
-        let at = (began.elapsed().as_micros() as u64).to_be_bytes();
-        let headers = OwnedHeaders::new().insert(Header { key: WRITTEN, value: Some(&at) });
-        let key = key(number);
-        let record =
-            BaseRecord::to(topic).partition(partition(number) % PARTITIONS).key(&key).payload(&value).headers(headers);
-        producer.send(record).map_err(|(error, _)| error).expect("there is room");
-        producer.poll(Duration::ZERO);
-        count += 1;
-    }
-    producer.flush(Duration::from_secs(60)).expect("the broker takes them");
-    count as usize
 }

@@ -2,9 +2,6 @@
 
 use std::fmt::Write as _;
 
-/// How many partitions each topic has.
-pub const PARTITIONS: i32 = 4;
-
 /// One source of profiles, and the source of events that tells of them; no views.
 pub const SOURCES: &str = r#"
 [[source]]
@@ -25,16 +22,6 @@ const WORDS: [&str; 16] = [
     "amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "inlet", "juniper", "knoll", "larch",
     "meadow", "north", "orchard", "pine",
 ];
-
-/// The partition of a profile.
-pub fn partition(number: u64) -> i32 {
-    (number % PARTITIONS as u64) as i32
-}
-
-/// The record key of a profile.
-pub fn key(number: u64) -> Vec<u8> {
-    number.to_string().into_bytes()
-}
 
 /// The document of a profile: some attributes that could be marked, each held by everyone, and tags up to 1,000 bytes or so.
 pub fn document(number: u64) -> Vec<u8> {

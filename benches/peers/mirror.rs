@@ -1,10 +1,10 @@
-//! The peer of a backfill: plain librdkafka that reads records and writes each, unchanged, to another topic, in transactions with the
+//! The limit: plain librdkafka that reads records and writes each, unchanged, to one or more other topics, in transactions with the
 //! offsets it read. Partitions, threads, batches and client settings are sivcar's; it opens, scans and seals nothing.
 //!
 //! Delivery reports are drained in short polls before a commit, as sivcar does: rust-rdkafka's own `flush` waits in steps of 100 ms.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,23 +18,23 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaErrorCode;
 
 /// A transaction takes so many records at most, as sivcar's default has it …
-const RECORDS: usize = 5_000;
+pub const RECORDS: usize = 5_000;
 /// … and so many bytes …
-const BYTES: usize = 8 << 20;
+pub const BYTES: usize = 8 << 20;
 /// … and is gathered so long.
-const TIME: Duration = Duration::from_millis(100);
+pub const TIME: Duration = Duration::from_millis(100);
 
 /// How long a record is waited for.
-const POLL: Duration = Duration::from_millis(10);
+pub const POLL: Duration = Duration::from_millis(10);
 /// How long delivery reports are waited for at once.
 const REPORTS: Duration = Duration::from_millis(1);
 /// How long the broker may take over a request.
-const WAIT: Duration = Duration::from_secs(60);
+pub const WAIT: Duration = Duration::from_secs(60);
 
 /// The rest of a topic, to be mirrored to another one.
 pub struct Rest {
     pub topic: &'static str,
-    pub to: &'static str,
+    pub to: &'static [&'static str],
     /// By partition: the offset from which on.
     pub from: Vec<i64>,
 }
@@ -57,8 +57,18 @@ impl ProducerContext for Reports {
 /// Mirrors `rests` to their ends, where nobody writes any more, with so many threads, each of which has its share of the partitions;
 /// gives how many records, and how long from the first one read to the last commit.
 pub fn mirror(client: &ClientConfig, rests: &[Rest], threads: i32) -> (usize, Duration) {
+    run(client, rests, threads, None)
+}
+
+/// Mirrors what comes until it is told to stop.
+#[allow(dead_code, reason = "one bench of two follows")]
+pub fn follow(client: &ClientConfig, rests: &[Rest], threads: i32, stop: &AtomicBool) {
+    run(client, rests, threads, Some(stop));
+}
+
+fn run(client: &ClientConfig, rests: &[Rest], threads: i32, stop: Option<&AtomicBool>) -> (usize, Duration) {
     let done: Vec<(usize, Instant, Instant)> = thread::scope(|scope| {
-        let spawn = |number| scope.spawn(move || Mirror::new(client, rests, number, threads).run());
+        let spawn = |number| scope.spawn(move || Mirror::new(client, rests, number, threads, stop).run());
         let running: Vec<_> = (0..threads).map(spawn).collect();
         running.into_iter().map(|thread| thread.join().expect("nothing fails here")).collect()
     });
@@ -67,42 +77,55 @@ pub fn mirror(client: &ClientConfig, rests: &[Rest], threads: i32) -> (usize, Du
     (done.iter().map(|(records, ..)| records).sum(), ended - began)
 }
 
+/// A consumer with sivcar's settings.
+pub fn consumer(client: &ClientConfig, group: &str) -> ClientConfig {
+    let mut config = client.clone();
+    config
+        .set("group.id", group)
+        .set("isolation.level", "read_committed")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("queued.max.messages.kbytes", "16384")
+        .set("fetch.queue.backoff.ms", "10")
+        .set("enable.partition.eof", "true");
+    config
+}
+
+/// A producer with sivcar's settings.
+pub fn producer(client: &ClientConfig, transactional_id: &str) -> ClientConfig {
+    let mut config = client.clone();
+    config
+        .set("transactional.id", transactional_id)
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("queue.buffering.max.kbytes", "65536")
+        .set("linger.ms", "3")
+        .set("batch.size", "1000000")
+        .set("batch.num.messages", "10000")
+        .set("compression.codec", "lz4")
+        .set("max.in.flight", "5");
+    config
+}
+
 struct Mirror<'a> {
     consumer: BaseConsumer,
     producer: BaseProducer<Reports>,
     rests: &'a [Rest],
     /// Partitions that are not read to their end.
     left: usize,
+    /// If there is one, it alone says when to end.
+    stop: Option<&'a AtomicBool>,
+    taken: usize,
     sent: usize,
     began: Option<Instant>,
 }
 
 impl<'a> Mirror<'a> {
-    fn new(client: &ClientConfig, rests: &'a [Rest], number: i32, threads: i32) -> Self {
-        let consumer: BaseConsumer = client
-            .clone()
-            .set("group.id", format!("mirror-{number}"))
-            .set("isolation.level", "read_committed")
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("queued.max.messages.kbytes", "16384")
-            .set("fetch.queue.backoff.ms", "10")
-            .set("enable.partition.eof", "true")
-            .create()
-            .expect("a consumer can be made");
-        let producer: BaseProducer<Reports> = client
-            .clone()
-            .set("transactional.id", format!("mirror-{number}"))
-            .set("enable.idempotence", "true")
-            .set("acks", "all")
-            .set("queue.buffering.max.kbytes", "65536")
-            .set("linger.ms", "3")
-            .set("batch.size", "1000000")
-            .set("batch.num.messages", "10000")
-            .set("compression.codec", "lz4")
-            .set("max.in.flight", "5")
-            .create_with_context(Reports::default())
-            .expect("a producer can be made");
+    fn new(client: &ClientConfig, rests: &'a [Rest], number: i32, threads: i32, stop: Option<&'a AtomicBool>) -> Self {
+        let name = format!("mirror-{number}");
+        let consumer: BaseConsumer = consumer(client, &name).create().expect("a consumer can be made");
+        let producer: BaseProducer<Reports> =
+            producer(client, &name).create_with_context(Reports::default()).expect("a producer can be made");
         producer.init_transactions(WAIT).expect("nobody else has the id");
         let mut list = TopicPartitionList::new();
         for rest in rests {
@@ -111,26 +134,30 @@ impl<'a> Mirror<'a> {
             }
         }
         consumer.assign(&list).expect("can be assigned");
-        Mirror { left: list.count(), consumer, producer, rests, sent: 0, began: None }
+        Mirror { left: list.count(), stop, consumer, producer, rests, taken: 0, sent: 0, began: None }
     }
 
     fn run(mut self) -> (usize, Instant, Instant) {
-        while self.left > 0 {
+        while !self.ended() {
             self.transact();
         }
         let now = Instant::now();
-        (self.sent, self.began.unwrap_or(now), now)
+        (self.taken, self.began.unwrap_or(now), now)
+    }
+
+    fn ended(&self) -> bool {
+        self.stop.map_or(self.left == 0, |stop| stop.load(Ordering::Relaxed))
     }
 
     /// One transaction, unless nothing comes.
     fn transact(&mut self) {
         let (mut taken, mut bytes, mut until) = (0, 0, None::<Instant>);
         let mut offsets = BTreeMap::new();
-        while self.left > 0 && taken < RECORDS && bytes < BYTES && until.is_none_or(|until| Instant::now() < until) {
+        while !self.ended() && taken < RECORDS && bytes < BYTES && until.is_none_or(|until| Instant::now() < until) {
             match self.consumer.poll(POLL) {
                 None if taken > 0 => break,
                 None => {}
-                Some(Err(KafkaError::PartitionEOF(_))) => self.left -= 1,
+                Some(Err(KafkaError::PartitionEOF(_))) => self.left = self.left.saturating_sub(1),
                 Some(Err(error)) => panic!("the mirror reads: {error}"),
                 Some(Ok(message)) => {
                     if taken == 0 {
@@ -139,14 +166,16 @@ impl<'a> Mirror<'a> {
                         self.began.get_or_insert_with(Instant::now);
                     }
                     let rest = self.rests.iter().position(|rest| rest.topic == message.topic()).expect("was assigned");
-                    self.send(self.rests[rest].to, &message);
+                    let to = self.rests[rest].to;
+                    to.iter().for_each(|to| self.send(to, &message));
+                    self.sent += to.len();
                     offsets.insert((rest, message.partition()), message.offset() + 1);
                     taken += 1;
-                    bytes += message.key_len() + message.payload_len();
+                    bytes += (message.key_len() + message.payload_len()) * to.len();
                 }
             }
         }
-        self.sent += taken;
+        self.taken += taken;
         if taken > 0 {
             self.commit(&offsets);
         }

@@ -7,7 +7,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use crate::people::PARTITIONS;
+use crate::spread::PARTITIONS;
 
 const WAIT: Duration = Duration::from_secs(60);
 
