@@ -32,8 +32,8 @@ pub const MARKED: [&str; 3] = ["email", "phone", "name"];
 
 /// The event with this number.
 pub fn order(number: u64) -> Vec<u8> {
-    let items: Vec<_> = (0..8)
-        .map(|n| serde_json::json!({"sku": 1000 + n, "qty": number % 7, "title": "A thing of some kind"}))
+    let items: Vec<_> = (0..13)
+        .map(|n| serde_json::json!({"sku": 1000 + n, "qty": number % 7, "title": format!("A thing of kind {n}, blue")}))
         .collect();
     let document = serde_json::json!({
         "workspace": "acme", "action": "order.paid", "time": "2026-01-01T00:00:00Z",
