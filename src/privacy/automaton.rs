@@ -21,7 +21,8 @@ pub type Active = SmallVec<[u32; 8]>;
 #[derive(Debug)]
 pub struct Automaton<T> {
     case: Case,
-    names: HashMap<Box<str>, u32>,
+    /// Looked up for every key of a document. The names are those of marks, so nobody who writes records chooses where they collide.
+    names: HashMap<Box<str>, u32, foldhash::fast::RandomState>,
     /// The state after one step by name, so that paths that begin alike share it. A quoted step has its own: only an unquoted
     /// one may be reached by a dotted key too.
     shared: HashMap<(u32, u32, bool), u32>,
@@ -59,7 +60,7 @@ pub fn key_name(case: Case, key: &str) -> String {
 impl<T: Copy + PartialEq> Automaton<T> {
     /// An automaton without paths, that compares names by `case`.
     pub fn new(case: Case) -> Self {
-        Self { case, names: HashMap::new(), shared: HashMap::new(), states: Vec::new() }
+        Self { case, names: HashMap::default(), shared: HashMap::new(), states: Vec::new() }
     }
 
     /// A state from which paths can start.
