@@ -165,6 +165,8 @@ fn latencies(cluster: &mut Cluster, rounds: u64) -> (Vec<f64>, Vec<f64>) {
     let (mut middle, mut slowest) = (Vec::new(), Vec::new());
     for round in 0..rounds {
         let sidecar = cluster.start();
+        // what the mirror's round left is dealt with first
+        wait(|| sidecar.metric("sivcar_lag_records", "") == 0.0);
         let ours = live(cluster, &OUTPUTS[..1]).latencies(|| thread::sleep(LIVE));
         sidecar.drain();
         let (rest, stop) = (Rest { topic: RAW, to: TWINS, from: cluster.ends(RAW) }, AtomicBool::new(false));

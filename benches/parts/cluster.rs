@@ -19,8 +19,8 @@ use crate::broker::Broker;
 use crate::sidecar::Sidecar;
 use crate::spread::{PARTITIONS, partition};
 
-/// How long one look waits for the next.
-const PAUSE: Duration = Duration::from_millis(10);
+/// How long one look waits for the next: rarely enough to cost the program nothing that counts.
+const PAUSE: Duration = Duration::from_millis(50);
 
 const WAIT: Duration = Duration::from_secs(60);
 
@@ -93,7 +93,7 @@ impl Cluster {
             let mut record = BaseRecord::to(topic).partition(partition(number)).key(&key).payload(&value);
             while let Err((error, back)) = producer.send(record) {
                 assert_eq!(error, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));
-                producer.poll(PAUSE);
+                producer.poll(Duration::from_millis(10));
                 record = back;
             }
             producer.poll(Duration::ZERO);

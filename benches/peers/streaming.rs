@@ -29,7 +29,8 @@ pub struct Way {
 /// last commit.
 pub fn stream(client: &ClientConfig, way: &Way, naive: &mut Naive) -> (usize, Duration) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime can be made");
-    runtime.block_on(Streaming::new(client, way).run(way, naive))
+    // a consumer is made within the runtime that it waits in
+    runtime.block_on(async { Streaming::new(client, way).run(way, naive).await })
 }
 
 struct Streaming {

@@ -89,9 +89,9 @@ impl Polled {
         // SAFETY: a live event; the message is borrowed from it and copied before the event is destroyed.
         let message = unsafe { native::rd_kafka_event_message_next(event.0.as_ptr()).as_ref() };
         let Some(message) = message else { return Event::Served };
-        // SAFETY: a message's topic is live as long as the message.
-        let topic = unsafe { text(native::rd_kafka_topic_name(message.rkt)) };
-        let partition = self.partition(&topic, message.partition);
+        // SAFETY: a message's topic, and so its name, is live as long as the message; every topic has a name.
+        let topic = unsafe { CStr::from_ptr(native::rd_kafka_topic_name(message.rkt)) };
+        let partition = self.partition(&topic.to_string_lossy(), message.partition);
         if message.err != Code::RD_KAFKA_RESP_ERR_NO_ERROR {
             let code = RDKafkaErrorCode::from(message.err);
             return Event::Failed { code, fatal: false, text: code.to_string(), partition: Some(partition) };
