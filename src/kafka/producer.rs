@@ -174,7 +174,7 @@ impl log::Producer for Producer {
     fn produce(&mut self, outgoing: Outgoing) -> Result<(), Fault> {
         let Outgoing { topic, partition, record } = outgoing;
         let mut wire = base(&topic, partition, &record);
-        let mut full = None::<Instant>;
+        let mut since = None::<Instant>;
         loop {
             let (error, back) = match self.client.send(wire) {
                 Ok(()) => {
@@ -184,7 +184,7 @@ impl log::Producer for Producer {
                 Err(refused) => refused,
             };
             match error.rdkafka_error_code() {
-                Some(Code::QueueFull) if full.get_or_insert_with(Instant::now).elapsed() < self.patience => {
+                Some(Code::QueueFull) if since.get_or_insert_with(Instant::now).elapsed() < self.patience => {
                     if !std::mem::replace(&mut self.full, true) {
                         tracing::info!(target: "kafka", "{FULL}");
                     }
