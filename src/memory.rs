@@ -2,16 +2,19 @@
 //!
 //! The production worker runs over it in the demo, the simulation and the tests. Always holds, as in Kafka: a `read_committed`
 //! reader stops at the last stable offset and never sees an aborted record; a producer is fenced by the next one with its
-//! transactional id; offsets are committed with the transaction that carries them, and only for a member of the current
-//! generation. Everything is decided under one lock, so a single-threaded run is deterministic; whoever waits is woken by
-//! every change and never waits longer than asked. Deliberately not here: durability, compaction, retention by time, more than
-//! one group per handle.
+//! transactional id; offsets are committed with the transaction that carries them, for a member only in the current generation, and
+//! for whoever says that he is none unchecked. Everything is decided under one lock, so a single-threaded run is deterministic;
+//! whoever waits is woken by every change and never waits longer than asked.
+//!
+//! What a broker does in its own time is done when it is told: markers arrive one by one ([`MemoryLog::let_markers_lag`]), late
+//! commits land, transactions time out, members are expelled, partitions are compacted and trimmed. Deliberately not here:
+//! durability, clocks, the choice of when any of this happens, more than one group per handle.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::record::{Partition, Record};
-use crate::stream::log::{Committed, Fault, Fetched, Log, TopicFacts};
+use crate::stream::log::{Bounds, Committed, Fault, Fetched, Log, TopicFacts};
 
 mod consumer;
 mod group;
@@ -20,8 +23,8 @@ mod producer;
 mod state;
 
 pub use consumer::{MemoryConsumer, MemoryMembership, MemoryReader};
-pub use producer::MemoryProducer;
-use state::{State, Topic};
+pub use producer::{LateCommit, MemoryProducer};
+use state::{State, Topic, Transactional};
 
 /// What a Kafka broker takes by default, in bytes.
 const MAX_MESSAGE_BYTES: usize = 1_048_588;
@@ -122,25 +125,76 @@ impl MemoryLog {
         self.lock().topics.remove(topic);
     }
 
-    /// Puts the oldest member out of the group, as a session timeout does; `false` where there is none.
-    pub fn expel_oldest(&self) -> bool {
+    /// The members of the group, by their numbers, the oldest first.
+    pub fn members(&self) -> Vec<u64> {
+        self.lock().group(&self.group).members()
+    }
+
+    /// Puts the member with this number out of the group, as a session timeout does; `false` where it is none.
+    pub fn expel(&self, member: u64) -> bool {
         let mut state = self.lock();
         let counts = state.counts();
-        let group = state.group(&self.group);
-        let expelled = group.members().first().is_some_and(|member| group.leave(*member, &counts));
+        let expelled = state.group(&self.group).leave(member, &counts);
         self.shared.changed.notify_all();
         expelled
     }
 
+    /// From now on a rebalance of the group takes everything from everybody first.
+    pub fn rebalance_eagerly(&self) {
+        self.lock().group(&self.group).eager = true;
+    }
+
+    /// From now on a transaction that ends is decided and no more: its markers, and the group's offsets, come one by one, as
+    /// [`MemoryLog::arrive`] says, or all of them before its producer's next transaction.
+    pub fn let_markers_lag(&self) {
+        self.lock().markers_lag = true;
+    }
+
+    /// How many markers are under way.
+    pub fn markers(&self) -> usize {
+        self.lock().markers()
+    }
+
+    /// The marker with this number among those under way, the oldest transaction's first, arrives.
+    pub fn arrive(&self, number: usize) {
+        self.lock().arrive(number);
+        self.shared.changed.notify_all();
+    }
+
+    /// A late commit reaches the log; says whether it ended a transaction.
+    pub fn land(&self, late: LateCommit) -> bool {
+        let LateCommit { transactional_id, epoch } = late;
+        self.end_open(&transactional_id, true, |held| held.epoch == epoch)
+    }
+
     /// Aborts the open transaction of `transactional_id`, as its timeout does; `false` where there is none.
     pub fn expire(&self, transactional_id: &str) -> bool {
+        self.end_open(transactional_id, false, |held| {
+            held.epoch += 1;
+            true
+        })
+    }
+
+    /// Ends the open transaction of `transactional_id` where `may` says so; says whether it did.
+    fn end_open(&self, transactional_id: &str, committed: bool, may: impl FnOnce(&mut Transactional) -> bool) -> bool {
         let mut state = self.lock();
-        let Some(producer) = state.transactional.get_mut(transactional_id) else { return false };
-        producer.epoch += 1;
-        let Some(open) = producer.open.take() else { return false };
-        state.end(open, false);
+        let held = state.transactional.get_mut(transactional_id).and_then(|held| may(held).then(|| held.open.take()));
+        let Some(Some(open)) = held else { return false };
+        state.end(transactional_id, open, committed);
         self.shared.changed.notify_all();
         true
+    }
+
+    /// Compacts a partition as far as it is stable, and gives what was removed. Deletions stay.
+    pub fn compact(&self, partition: &Partition) -> Vec<Fetched> {
+        let removed = self.lock().partition(partition).map(partition::Partition::compact).unwrap_or_default();
+        let fetched = |(offset, record)| Fetched { partition: partition.clone(), offset, record };
+        removed.into_iter().map(fetched).collect()
+    }
+
+    /// The ends of a partition.
+    pub fn bounds(&self, partition: &Partition) -> Option<Bounds> {
+        self.lock().bounds(partition)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -10,12 +10,19 @@ use super::state::State;
 use crate::record::Partition;
 use crate::stream::log::{Bounds, Committed, Consumer, Fault, Fetched, Reader, Rebalance};
 
-/// Proof of membership: who, in which generation.
+/// Proof of membership.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemoryMembership {
     pub(super) group: Arc<str>,
-    pub(super) member: MemberNumber,
-    pub(super) generation: u64,
+    /// Who, in which generation; `None` stands for generation −1 and an empty member id.
+    pub(super) of: Option<(MemberNumber, u64)>,
+}
+
+impl MemoryMembership {
+    /// What a client sends that is no member: generation −1 and an empty member id. As brokers do, the log takes its offsets unchecked.
+    pub fn of_nobody(group: &str) -> Self {
+        Self { group: group.into(), of: None }
+    }
 }
 
 /// A member of a group of the embedded log.
@@ -35,6 +42,11 @@ impl MemoryConsumer {
         log.shared.changed.notify_all();
         let (positions, offered, paused) = Default::default();
         Self { log, topics: topics.to_vec(), member, positions, offered, paused, served_last: None }
+    }
+
+    /// Its number in the group; another one once it was expelled and joined anew.
+    pub fn member(&self) -> u64 {
+        self.member
     }
 
     /// The owned partitions that may be read, beginning after the one served last, so that none starves.
@@ -147,7 +159,7 @@ impl Consumer for MemoryConsumer {
         let group = &self.log.group;
         let found = self.log.wait(self.log.patience, |state| {
             let group = state.group(group);
-            let stable = partitions.iter().all(|partition| !group.pending.contains_key(partition));
+            let stable = group.pending.iter().all(|(pending, _)| !partitions.contains(pending));
             stable.then(|| partitions.iter().map(|partition| group.offsets.get(partition).cloned()).collect())
         });
         found.ok_or_else(|| Fault::Retry("committed offsets: a transaction is pending".to_owned()))
@@ -179,7 +191,7 @@ impl Consumer for MemoryConsumer {
         let generation = self.log.lock().group(&self.log.group).generation_of(self.member);
         let group = self.log.group.clone();
         match generation {
-            Some(generation) => Ok(MemoryMembership { group, member: self.member, generation }),
+            Some(generation) => Ok(MemoryMembership { group, of: Some((self.member, generation)) }),
             None => Err(Fault::Lost("this member is not in the group".to_owned())),
         }
     }

@@ -1,8 +1,9 @@
 //! The consumer group of the embedded log: members, who owns which partition, committed offsets.
 //!
 //! Rebalances are cooperative and sticky: a join or a leave begins a new generation and a new plan; a member first gives up what
-//! the plan takes from it, and a partition is offered only when nobody holds it. Always holds: a partition has at most one
-//! holder; offsets are accepted from the current generation alone. An expelled member learns of it at its next poll.
+//! the plan takes from it (or, where they are eager, all it has), and a partition is offered only when nobody holds it. Always holds: a
+//! partition has at most one holder; offsets of a member are accepted in the current generation alone. An expelled member learns of
+//! it at its next poll.
 //! Deliberately not here: heartbeats and session timeouts; whoever tests expels by hand.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,8 +30,10 @@ pub(super) struct Group {
     next_member: MemberNumber,
     pub(super) generation: u64,
     pub(super) offsets: BTreeMap<Partition, Committed>,
-    /// Offsets that an open transaction will commit, with its number.
-    pub(super) pending: BTreeMap<Partition, u64>,
+    /// Offsets that a transaction will commit, with its number.
+    pub(super) pending: BTreeSet<(Partition, u64)>,
+    /// Whether a rebalance takes everything from everybody first.
+    pub(super) eager: bool,
 }
 
 impl Group {
@@ -57,8 +60,10 @@ impl Group {
         let Some(member) = self.members.get_mut(&number) else {
             return (!believes.is_empty()).then(|| Rebalance::Lost(believes.iter().cloned().collect()));
         };
+        let all = self.eager && member.generation < self.generation;
         member.generation = self.generation;
-        let going: Vec<Partition> = member.held.difference(&member.plan).cloned().collect();
+        let going: Vec<Partition> =
+            member.held.iter().filter(|held| all || !member.plan.contains(held)).cloned().collect();
         if !going.is_empty() {
             return Some(Rebalance::Revoke(going));
         }
@@ -154,6 +159,23 @@ mod tests {
         group.leave(second, &counts);
         let Some(Rebalance::Assign(list)) = group.next(first, &nothing) else { panic!("no assignment") };
         assert_eq!(numbers(&list), [2, 3]);
+    }
+
+    #[test]
+    fn an_eager_rebalance_takes_all_and_gives_again() {
+        let mut group = Group { eager: true, ..Group::default() };
+        let counts = partitions(2);
+        let nothing = BTreeSet::new();
+        let first = group.join(&[Arc::from("t")], &counts);
+        let Some(Rebalance::Assign(_)) = group.next(first, &nothing) else { panic!("no assignment") };
+        let second = group.join(&[Arc::from("t")], &counts);
+        let Some(Rebalance::Revoke(list)) = group.next(first, &nothing) else { panic!("no revocation") };
+        assert_eq!(numbers(&list), [0, 1]);
+        group.release(first, &list);
+        for (member, expected) in [(first, 0), (second, 1)] {
+            let Some(Rebalance::Assign(list)) = group.next(member, &nothing) else { panic!("no assignment") };
+            assert_eq!((numbers(&list), group.next(member, &nothing)), (vec![expected], None));
+        }
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //!
 //! Always holds: offsets are dense and never reused; a marker takes an offset, as in Kafka; the last stable offset is the first
 //! record of the earliest open transaction. Which transactions are open is known per partition, since in a real log markers
-//! arrive at each partition in their own time. Deliberately not here: compaction, retention (but for [`Partition::trim`]).
+//! arrive at each partition in their own time. Deliberately not here: when that is, and when a partition is compacted or trimmed.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use crate::record::Record;
 
@@ -13,8 +13,13 @@ pub(super) type TransactionNumber = u64;
 
 /// What stands at an offset.
 enum Entry {
-    Data { transaction: Option<TransactionNumber>, record: Record },
+    Data {
+        transaction: Option<TransactionNumber>,
+        record: Record,
+    },
     Marker,
+    /// What compaction removed.
+    Gone,
 }
 
 /// A partition's log.
@@ -48,6 +53,11 @@ impl Partition {
         }
     }
 
+    /// Whether the transaction has records here and no marker yet.
+    pub(super) fn is_open(&self, number: TransactionNumber) -> bool {
+        self.open.contains_key(&number)
+    }
+
     pub(super) fn low(&self) -> i64 {
         self.low
     }
@@ -66,6 +76,30 @@ impl Partition {
         let low = offset.clamp(self.low, self.high());
         self.entries.drain(..(low - self.low) as usize);
         self.low = low;
+    }
+
+    /// Removes each committed record before the last stable offset that a later one of its key has replaced, as compaction does, and
+    /// gives what it removed. Deletions stay.
+    pub(super) fn compact(&mut self) -> Vec<(i64, Record)> {
+        let stable = self.stable();
+        let mut last: HashMap<&[u8], i64> = HashMap::new();
+        for offset in self.low..stable {
+            let key = self.committed(offset).and_then(|record| record.key.as_deref());
+            last.extend(key.map(|key| (key, offset)));
+        }
+        let is_replaced = |offset: &i64| {
+            let key = self.committed(*offset).and_then(|record| record.key.as_deref());
+            key.is_some_and(|key| last.get(key) != Some(offset))
+        };
+        let replaced: Vec<i64> = (self.low..stable).filter(is_replaced).collect();
+        let mut removed = Vec::with_capacity(replaced.len());
+        for offset in replaced {
+            let entry = usize::try_from(offset - self.low).ok().and_then(|index| self.entries.get_mut(index));
+            if let Some(Entry::Data { record, .. }) = entry.map(|entry| std::mem::replace(entry, Entry::Gone)) {
+                removed.push((offset, record));
+            }
+        }
+        removed
     }
 
     /// Reads up to `max` committed records from `from` on, and gives the offset to continue at: past markers and aborted
@@ -87,7 +121,7 @@ impl Partition {
     pub(super) fn all(&self) -> impl Iterator<Item = (i64, &Record)> {
         (self.low..).zip(&self.entries).filter_map(|(offset, entry)| match entry {
             Entry::Data { record, .. } => Some((offset, record)),
-            Entry::Marker => None,
+            Entry::Marker | Entry::Gone => None,
         })
     }
 
@@ -95,7 +129,7 @@ impl Partition {
         match self.entries.get(usize::try_from(offset - self.low).ok()?)? {
             Entry::Data { transaction: Some(number), .. } if self.aborted.contains(number) => None,
             Entry::Data { record, .. } => Some(record),
-            Entry::Marker => None,
+            Entry::Marker | Entry::Gone => None,
         }
     }
 }
@@ -133,6 +167,32 @@ mod tests {
         partition.end(2, true);
         assert_eq!(read(&partition, 0), (vec![1], 4));
         assert_eq!(partition.all().count(), 2);
+    }
+
+    #[test]
+    fn compaction_keeps_the_last_of_each_key_and_what_is_not_stable() {
+        let record = |key: &str, value: Option<&str>| {
+            let bytes = |text: &str| text.as_bytes().to_vec();
+            Record { key: Some(bytes(key)), value: value.map(bytes), ..Record::default() }
+        };
+        let mut partition = Partition::default();
+        for (transaction, key, value) in [
+            (None, "a", Some("1")),
+            (None, "b", Some("1")),
+            (Some(1), "a", Some("2")),
+            (None, "b", None),
+            (Some(2), "a", Some("3")),
+            (None, "b", Some("2")),
+        ] {
+            partition.append(transaction, record(key, value));
+        }
+        partition.end(1, false);
+        let removed: Vec<i64> = partition.compact().into_iter().map(|(offset, _)| offset).collect();
+        assert_eq!((removed, partition.stable()), (vec![1], 4), "what was aborted replaces nothing");
+        partition.end(2, true);
+        assert_eq!(partition.compact().len(), 2);
+        assert_eq!(read(&partition, 0), (vec![4, 5], 8));
+        assert_eq!(partition.all().count(), 3);
     }
 
     #[test]

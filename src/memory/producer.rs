@@ -17,6 +17,14 @@ pub struct MemoryProducer {
     failed: Option<Fault>,
 }
 
+/// A commit on its way to the log. It ends whatever transaction its producer has open when it arrives; once another producer has
+/// taken the id, none.
+#[derive(Debug)]
+pub struct LateCommit {
+    pub(super) transactional_id: String,
+    pub(super) epoch: u64,
+}
+
 impl MemoryProducer {
     pub(super) fn new(log: MemoryLog, transactional_id: &str) -> Self {
         Self { log, transactional_id: transactional_id.to_owned(), epoch: 0, staged: 0, failed: None }
@@ -37,11 +45,17 @@ impl MemoryProducer {
         result
     }
 
+    /// Sends the commit and does not wait for it: it is under way until [`MemoryLog::land`].
+    pub fn commit_late(&self) -> LateCommit {
+        LateCommit { transactional_id: self.transactional_id.clone(), epoch: self.epoch }
+    }
+
     fn finish(&mut self, committed: bool) -> Result<(), Fault> {
         self.failed = None;
+        let id = self.transactional_id.clone();
         self.with(|state, open| match open.take() {
             Some(open) => {
-                state.end(open, committed);
+                state.end(&id, open, committed);
                 Ok(())
             }
             None => Err(Fault::Fatal("no transaction is open".to_owned())),
@@ -54,12 +68,14 @@ impl Producer for MemoryProducer {
 
     fn init(&mut self) -> Result<(), Fault> {
         let mut state = self.log.lock();
-        let held = state.transactional.entry(self.transactional_id.clone()).or_default();
+        let id = &self.transactional_id;
+        let held = state.transactional.entry(id.clone()).or_default();
         held.epoch += 1;
         self.epoch = held.epoch;
         if let Some(open) = held.open.take() {
-            state.end(open, false);
+            state.end(id, open, false);
         }
+        state.complete(id);
         self.log.shared.changed.notify_all();
         Ok(())
     }
@@ -69,6 +85,7 @@ impl Producer for MemoryProducer {
             if open.is_some() {
                 return Err(Fault::Fatal("a transaction is open already".to_owned()));
             }
+            state.complete(&self.transactional_id);
             state.transactions += 1;
             *open = Some(Open { number: state.transactions, group: None, offsets: BTreeMap::new() });
             Ok(())
@@ -104,14 +121,21 @@ impl Producer for MemoryProducer {
     fn send_offsets(&mut self, offsets: &[(Partition, i64, String)], member: &MemoryMembership) -> Result<(), Fault> {
         self.with(|state, open| {
             let Some(open) = open else { return Err(Fault::Fatal("no transaction is open".to_owned())) };
+            if offsets.is_empty() {
+                // as librdkafka: nothing is sent, so nobody looks whether the member is one
+                return Ok(());
+            }
             let group = state.group(&member.group);
-            if group.generation_of(member.member).is_none() || group.generation != member.generation {
+            let over = member.of.is_some_and(|(number, generation)| {
+                group.generation_of(number).is_none() || group.generation != generation
+            });
+            if over {
                 return Err(Fault::Lost("send offsets: the generation is over".to_owned()));
             }
             for (partition, offset, metadata) in offsets {
                 let committed = Committed { offset: *offset, metadata: metadata.clone() };
                 open.offsets.insert(partition.clone(), committed);
-                group.pending.insert(partition.clone(), open.number);
+                group.pending.insert((partition.clone(), open.number));
             }
             open.group = Some(member.group.clone());
             Ok(())

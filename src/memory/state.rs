@@ -29,6 +29,22 @@ pub(super) struct Open {
     pub(super) offsets: BTreeMap<Partition, Committed>,
 }
 
+/// Where a transaction's end must arrive.
+enum Place {
+    /// At a partition that it wrote to.
+    Log(Partition),
+    /// At the group's offsets.
+    Offsets,
+}
+
+/// A transaction whose outcome is decided and has not arrived everywhere.
+struct Ending {
+    transactional_id: String,
+    open: Open,
+    committed: bool,
+    places: Vec<Place>,
+}
+
 /// Everything, under one lock.
 #[derive(Default)]
 pub(super) struct State {
@@ -36,6 +52,9 @@ pub(super) struct State {
     pub(super) groups: BTreeMap<Arc<str>, Group>,
     pub(super) transactional: BTreeMap<String, Transactional>,
     pub(super) transactions: TransactionNumber,
+    /// Whether markers wait until they are told to arrive.
+    pub(super) markers_lag: bool,
+    endings: Vec<Ending>,
 }
 
 impl State {
@@ -62,15 +81,63 @@ impl State {
         self.groups.values_mut().for_each(|group| group.plan(&counts));
     }
 
-    /// Ends a transaction everywhere: markers, then offsets.
-    pub(super) fn end(&mut self, open: Open, committed: bool) {
-        for topic in self.topics.values_mut() {
-            topic.partitions.iter_mut().for_each(|log| log.end(open.number, committed));
+    /// Decides how a transaction ends. Markers, and the group's offsets, come now, or one by one where they lag.
+    pub(super) fn end(&mut self, transactional_id: &str, open: Open, committed: bool) {
+        let logs = self.topics.iter().flat_map(|(name, topic)| {
+            let open = (0..).zip(&topic.partitions).filter(|(_, log)| log.is_open(open.number));
+            open.map(|(number, _)| Place::Log(Partition::new(name.clone(), number)))
+        });
+        let places = logs.chain(open.group.is_some().then_some(Place::Offsets)).collect();
+        self.endings.push(Ending { transactional_id: transactional_id.to_owned(), open, committed, places });
+        if !self.markers_lag {
+            self.complete(transactional_id);
         }
-        let Some(group) = open.group.and_then(|group| self.groups.get_mut(&group)) else { return };
-        group.pending.retain(|_, number| *number != open.number);
-        if committed {
-            group.offsets.extend(open.offsets);
+    }
+
+    /// How many markers are under way.
+    pub(super) fn markers(&self) -> usize {
+        self.endings.iter().map(|ending| ending.places.len()).sum()
+    }
+
+    /// The marker with this number among those under way, the oldest transaction's first, arrives.
+    pub(super) fn arrive(&mut self, mut number: usize) {
+        let mut endings = std::mem::take(&mut self.endings);
+        for ending in &mut endings {
+            if number < ending.places.len() {
+                let place = ending.places.remove(number);
+                self.mark(ending, &place);
+                break;
+            }
+            number -= ending.places.len();
+        }
+        endings.retain(|ending| !ending.places.is_empty());
+        self.endings = endings;
+    }
+
+    /// Every marker of the transactions of `transactional_id` arrives: its next one begins only then.
+    pub(super) fn complete(&mut self, transactional_id: &str) {
+        let of_id = |ending: &mut Ending| ending.transactional_id == transactional_id;
+        let complete: Vec<Ending> = self.endings.extract_if(.., of_id).collect();
+        for ending in complete {
+            ending.places.iter().for_each(|place| self.mark(&ending, place));
+        }
+    }
+
+    fn mark(&mut self, ending: &Ending, place: &Place) {
+        let Ending { open, committed, .. } = ending;
+        match place {
+            Place::Log(partition) => {
+                if let Some(log) = self.partition(partition) {
+                    log.end(open.number, *committed);
+                }
+            }
+            Place::Offsets => {
+                let Some(group) = open.group.as_ref().and_then(|group| self.groups.get_mut(group)) else { return };
+                group.pending.retain(|(_, number)| *number != open.number);
+                if *committed {
+                    group.offsets.extend(open.offsets.clone());
+                }
+            }
         }
     }
 }

@@ -135,3 +135,69 @@ fn a_paused_partition_is_not_read_and_a_seek_decides_where_it_goes_on() {
     consumer.resume(&[raw()]).unwrap();
     assert_eq!(read(&mut consumer), [1, 2]);
 }
+
+#[test]
+fn a_commits_markers_arrive_one_by_one_and_all_before_the_next_transaction() {
+    let log = log();
+    log.let_markers_lag();
+    let (mut consumer, mut producer) = (member(&log), producer(&log));
+    let membership = consumer.membership().unwrap();
+    producer.begin().unwrap();
+    producer.produce(out(b"a")).unwrap();
+    producer.send_offsets(&offsets(1), &membership).unwrap();
+    producer.commit().unwrap();
+    assert_eq!((log.markers(), log.records("out").len()), (2, 0));
+    log.arrive(0);
+    assert_eq!((log.markers(), log.records("out").len()), (1, 1));
+    assert!(matches!(consumer.committed(&[raw()]), Err(Fault::Retry(_))), "its offsets are unstable");
+    producer.begin().unwrap();
+    assert_eq!(log.markers(), 0);
+    let committed = Committed { offset: 1, metadata: "m".into() };
+    assert_eq!(consumer.committed(&[raw()]), Ok(vec![Some(committed)]));
+}
+
+#[test]
+fn a_late_commit_ends_its_producers_transaction_and_no_successors() {
+    for successor in [false, true] {
+        let log = log();
+        let mut first = producer(&log);
+        first.begin().unwrap();
+        first.produce(out(b"a")).unwrap();
+        let late = first.commit_late();
+        assert!(log.records("out").is_empty());
+        let second = successor.then(|| producer(&log));
+        assert_eq!((log.land(late), log.records("out").len()), (!successor, usize::from(!successor)));
+        drop(second);
+    }
+}
+
+#[test]
+fn a_late_commit_hits_the_next_transaction_of_a_producer_that_was_kept() {
+    let log = log();
+    let mut kept = producer(&log);
+    kept.begin().unwrap();
+    let late = kept.commit_late();
+    kept.abort().unwrap();
+    kept.begin().unwrap();
+    kept.produce(out(b"a")).unwrap();
+    assert!(log.land(late));
+    assert_eq!(log.records("out").len(), 1);
+}
+
+#[test]
+fn offsets_of_nobody_are_taken_unchecked_and_an_empty_list_asks_nobody() {
+    let log = log();
+    let (mut consumer, mut producer) = (member(&log), producer(&log));
+    let past = consumer.membership().unwrap();
+    let members = log.members();
+    assert_eq!(
+        (members.as_slice(), log.expel(members[0]), log.expel(members[0])),
+        ([consumer.member()].as_slice(), true, false)
+    );
+    producer.begin().unwrap();
+    assert!(matches!(producer.send_offsets(&offsets(1), &past), Err(Fault::Lost(_))));
+    producer.send_offsets(&[], &past).unwrap();
+    producer.send_offsets(&offsets(2), &MemoryMembership::of_nobody("g")).unwrap();
+    producer.commit().unwrap();
+    assert_eq!(log.committed(&raw()).map(|committed| committed.offset), Some(2));
+}

@@ -297,7 +297,7 @@ fn an_expelled_member_commits_nothing_and_comes_back() {
     let mut worker = world.worker(0);
     step(&mut worker, 2);
     world.feed(0, &["a"]);
-    let expel = |log: &MemoryLog| assert!(log.expel_oldest());
+    let expel = |log: &MemoryLog| assert!(log.expel(log.members()[0]));
     world.log.next(Call::SendOffsets, Twist::Before(Box::new(expel)));
     assert_eq!(step(&mut worker, 1), 0);
     assert_eq!(world.log.occurred(Call::SendOffsets), 1);
