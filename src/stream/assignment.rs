@@ -200,6 +200,8 @@ impl<L: Log> Worker<L> {
             }
             if task.floor <= snapshot.version() {
                 task.state = TaskState::Open;
+                // what could not be paused is sought like what was
+                task.paused |= std::mem::take(&mut task.missed);
                 self.context.tell(&Happening::Opened { partition, position: task.position });
                 continue;
             }

@@ -21,6 +21,7 @@ pub enum Call {
     Membership,
     Committed,
     Seek,
+    Pause,
 }
 
 /// What happens in its place.
@@ -151,7 +152,7 @@ impl Consumer for ScriptedConsumer {
         self.1.play(Call::Seek, || self.0.seek(positions))
     }
     fn pause(&mut self, partitions: &[Partition]) -> Result<(), Fault> {
-        self.0.pause(partitions)
+        self.1.play(Call::Pause, || self.0.pause(partitions))
     }
     fn resume(&mut self, partitions: &[Partition]) -> Result<(), Fault> {
         self.0.resume(partitions)

@@ -50,6 +50,8 @@ pub(super) struct Task {
     pub told: Option<Instant>,
     /// Whether the consumer was told not to fetch it.
     pub paused: bool,
+    /// Whether records of it were dropped, for it did not work and could not be paused: it must be read again from its position.
+    pub missed: bool,
     /// The timestamp of the last processed record, milliseconds since the epoch.
     pub timestamp: Option<i64>,
     /// When it was last seen to have nothing unread, since the epoch.
@@ -113,6 +115,7 @@ impl Task {
             learned: Instant::now(),
             told: None,
             paused: false,
+            missed: false,
             timestamp: None,
             caught_up: None,
             store: None,

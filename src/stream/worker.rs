@@ -162,8 +162,11 @@ impl<L: Log> Worker<L> {
     fn admit(&mut self, known: usize) {
         let tasks = &mut self.tasks;
         let expected = |fetched: &Fetched| {
-            let task = tasks.get_mut(&fetched.partition).filter(|task| task.is_open() && !task.paused);
-            let Some(task) = task.filter(|task| fetched.offset >= task.next) else { return false };
+            let Some(task) = tasks.get_mut(&fetched.partition) else { return false };
+            task.missed |= !task.is_open();
+            if !task.is_open() || task.paused || fetched.offset < task.next {
+                return false;
+            }
             task.next = fetched.offset + 1;
             true
         };

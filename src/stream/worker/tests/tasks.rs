@@ -21,6 +21,25 @@ fn no_task_opens_under_a_policy_older_than_its_last() {
 }
 
 #[test]
+fn what_came_before_a_pause_could_be_made_is_read_again() {
+    for fault in [fault(Fault::Retry), fault(Fault::Lost)] {
+        let world = World::new();
+        let metadata = "1;policy=7;control=nonce;txn=x.1".to_owned();
+        world.log.log.set_committed(&raw(0), Some(Committed { offset: 0, metadata }));
+        world.feed(0, &["a", "b"]);
+        world.context.current.confirm(Instant::now(), 8);
+        (0..2).for_each(|_| world.log.next(Call::Pause, Twist::Instead(fault.clone())));
+        let mut worker = world.worker(0);
+        step(&mut worker, 3);
+        assert_eq!((world.log.occurred(Call::Pause), world.committed(0)), (2, 0), "{fault}");
+        world.context.current.publish(snapshot(7));
+        world.feed(0, &["c"]);
+        step(&mut worker, 2);
+        assert_eq!(world.protected(0), ["a", "b", "c"], "{fault}");
+    }
+}
+
+#[test]
 fn a_policy_beyond_the_control_topics_end_stops_the_process() {
     let world = World::new();
     let metadata = "1;policy=7;control=nonce;txn=x.1".to_owned();
