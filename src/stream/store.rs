@@ -8,6 +8,8 @@
 //! ([`super::changelog`]).
 
 use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,6 +28,10 @@ const ENTRY_BYTES: usize = 80;
 /// How long a store that no worker took is kept: a rebalance that moves a task within the process is over by then.
 const PARKED_FOR: Duration = Duration::from_secs(60);
 
+/// By sealed keys. Nobody without the keyset can choose where these fall, so the hasher needs no secret; without one a walk takes the
+/// profiles in the same order wherever the same was done before.
+type ByKey<V> = HashMap<StateKey, V, BuildHasherDefault<DefaultHasher>>;
+
 /// One profile's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -38,7 +44,7 @@ pub struct Entry {
 /// The committed state of one task.
 #[derive(Debug, Default)]
 pub struct Store {
-    entries: HashMap<StateKey, Entry>,
+    entries: ByKey<Entry>,
     bytes: usize,
     /// The policy version up to which all marks are answered for every profile.
     pub through: u64,
@@ -50,7 +56,7 @@ pub struct Store {
 #[derive(Debug, Default)]
 pub struct Overlay {
     /// New states; `None` deletes.
-    entries: HashMap<StateKey, Option<Entry>>,
+    entries: ByKey<Option<Entry>>,
     /// Profiles that a version concerned in nothing: no write, but no second look either.
     looked_at: Vec<(StateKey, u64)>,
     /// A walk ended: all is settled up to there.
