@@ -14,7 +14,7 @@ use sivcar::privacy::control::Table;
 use sivcar::privacy::dead_letter::{self, DeadLetterError, Envelope};
 use sivcar::privacy::keyset::Keyring;
 use sivcar::privacy::policy::Policy;
-use sivcar::privacy::protect::{Outputs, POLICY_HEADER, Protector, SYNTHETIC_HEADER};
+use sivcar::privacy::protect::{Identity, Outputs, POLICY_HEADER, Protector, SYNTHETIC_HEADER};
 use sivcar::privacy::seal::Sealer;
 use sivcar::privacy::settings::{Settings, Source, SourceKind};
 use sivcar::record::{Coordinates, Partition, Record};
@@ -24,7 +24,7 @@ use sivcar::stream::log::Fetched;
 use super::canary::Canaries;
 
 #[path = "states.rs"]
-mod states;
+pub mod states;
 
 use states::States;
 
@@ -71,6 +71,8 @@ pub struct Report {
     pub rejected: BTreeMap<String, u64>,
     /// The policy versions that outputs and dead letters were made under.
     pub versions: BTreeSet<u64>,
+    /// The version that each input's outputs or dead letter were made under.
+    pub made_under: BTreeMap<Coordinates, u64>,
     /// Records of outputs and dead letters that were aborted: only `read_uncommitted` clients see them.
     pub aborted: u64,
 }
@@ -117,8 +119,12 @@ impl Checker {
     fn search(&self, dump: &Dump, said: &[(String, Vec<u8>)]) -> Result<(), String> {
         let search = Canaries::new(&self.canaries);
         let raw: BTreeSet<&str> = self.settings.sources.iter().map(|source| source.topic.as_str()).collect();
-        let topics = dump.uncommitted.iter().chain(&dump.committed).filter(|(topic, _)| !raw.contains(topic.as_str()));
-        for (_, records) in topics {
+        // what is committed stands among what is not, unless nobody asked for that
+        let is_new = |(topic, records): &(&String, &Vec<Fetched>)| {
+            dump.uncommitted.get(*topic).is_none_or(|all| all.len() < records.len())
+        };
+        let topics = dump.uncommitted.iter().chain(dump.committed.iter().filter(is_new));
+        for (_, records) in topics.filter(|(topic, _)| !raw.contains(topic.as_str())) {
             for some in records.chunks(CHUNK_RECORDS) {
                 // together, since each search costs as much as a record
                 let all: Vec<u8> = some.iter().flat_map(|fetched| bytes(&fetched.record)).collect();
@@ -207,10 +213,12 @@ impl<'a> Run<'a> {
             }
             self.report.inputs += 1;
             let version = match letters.remove(&at) {
-                Some((envelope, letter)) => self.rejected(index, input, &envelope, letter)?,
+                Some((envelope, letter)) => self.rejected(index, input, &states, &envelope, letter)?,
                 None => {
                     let pending = pending.entry(at.partition.number).or_default();
-                    let version = self.protected(index, input, &at, &outputs, pending)?;
+                    // what deletes a profile does not tell its workspace
+                    let whose = states.held(input).filter(|_| input.record.value.is_none());
+                    let version = self.protected((index, input, &at), whose.as_deref(), &outputs, pending)?;
                     if source.kind == SourceKind::Profile {
                         self.fold(index, version, input, &mut states)?;
                     }
@@ -221,6 +229,7 @@ impl<'a> Run<'a> {
             if version < before {
                 return Err(format!("{at}: its policy is {version}, and {before} before it"));
             }
+            self.report.made_under.insert(at, version);
             self.report.versions.insert(version);
         }
         if let Some(more) = pending.values().flat_map(|pending| pending.values().flatten()).next() {
@@ -234,12 +243,20 @@ impl<'a> Run<'a> {
 
     /// Takes in what a profile's record, which was protected under `version`, makes of the profile.
     fn fold(&mut self, index: usize, version: u64, input: &Fetched, states: &mut States) -> Result<(), String> {
-        let checker = self.checker;
-        let identity = match &input.record.value {
+        let identity = self.identity(index, version, input)?;
+        let settings = &self.checker.settings;
+        let after = states.after(input, identity.as_ref(), settings.sources[index].state, &settings.limits);
+        let wrong = |reason| format!("{}@{}: should be refused for {reason}", input.partition, input.offset);
+        states.set(input, after.map_err(wrong)?);
+        Ok(())
+    }
+
+    /// The profile that a profile's record tells of; one that deletes tells none.
+    fn identity(&mut self, index: usize, version: u64, input: &Fetched) -> Result<Option<Identity>, String> {
+        Ok(match &input.record.value {
             Some(value) => self.protector(version)?.identity(index, value).unwrap_or_default(),
             None => None,
-        };
-        states.take(input, identity.as_ref(), checker.settings.sources[index].state, &checker.settings.limits)
+        })
     }
 
     /// Takes in a record without an input: one event for each profile and version, or a profile's document anew.
@@ -257,12 +274,12 @@ impl<'a> Run<'a> {
         if first { Ok(()) } else { Err(format!("{}@{}: a second event of one profile since {version}", at.0, at.1)) }
     }
 
-    /// Holds the next outputs against what the policy of their header makes of `input`; gives its version.
+    /// Holds the next outputs against what the policy of their header makes of `input`; gives its version. `whose` is the workspace of
+    /// the profile that it deletes.
     fn protected(
         &mut self,
-        index: usize,
-        input: &Fetched,
-        at: &Coordinates,
+        (index, input, at): (usize, &Fetched, &Coordinates),
+        whose: Option<&str>,
         topics: &[&'a str],
         pending: &mut Pending<'a>,
     ) -> Result<u64, String> {
@@ -273,7 +290,11 @@ impl<'a> Run<'a> {
         }
         let version = version_of(&next[0].record).ok_or_else(|| format!("{at}: its output names no policy"))?;
         let mut made = Outputs::default();
-        let done = self.protector(version)?.protect(index, &input.record, &mut made);
+        let protector = self.protector(version)?;
+        let done = match whose {
+            Some(workspace) => protector.tombstone_of(index, &input.record, workspace, &mut made),
+            None => protector.protect(index, &input.record, &mut made),
+        };
         done.map_err(|rejection| format!("{at}: has an output and not a dead letter for {}", rejection.reason))?;
         let expected = std::iter::once(&made.protected).chain(made.views.iter().map(|(_, record)| record));
         if expected.clone().count() != next.len() {
@@ -291,15 +312,31 @@ impl<'a> Run<'a> {
     }
 
     /// Holds a dead letter against its input; gives its policy version.
-    fn rejected(&mut self, index: usize, input: &Fetched, envelope: &Envelope, letter: &Record) -> Result<u64, String> {
+    fn rejected(
+        &mut self,
+        index: usize,
+        input: &Fetched,
+        states: &States,
+        envelope: &Envelope,
+        letter: &Record,
+    ) -> Result<u64, String> {
         let at = &envelope.at;
+        let identity = self.identity(index, envelope.policy, input)?;
         let protector = self.protector(envelope.policy)?;
         let known = protector.workspace(index, &input.record);
         let rejection = protector.protect(index, &input.record, &mut Outputs::default()).err();
         // what is only known when an output is to be written
         let late = ["output_too_large", "broker_refused"].contains(&envelope.reason.as_str());
-        match &rejection {
-            Some(rejection) if rejection.reason.code() == envelope.reason => {}
+        let source = &self.checker.settings.sources[index];
+        let refused = match (source.kind, &rejection) {
+            (_, Some(rejection)) => Some(rejection.reason),
+            (SourceKind::Event, None) => None,
+            (SourceKind::Profile, None) => {
+                states.after(input, identity.as_ref(), source.state, &self.checker.settings.limits).err()
+            }
+        };
+        match refused {
+            Some(reason) if reason.code() == envelope.reason => {}
             None if late => {}
             _ => return Err(format!("{at}: was refused for {}", envelope.reason)),
         }
@@ -334,16 +371,7 @@ impl<'a> Run<'a> {
         Ok(match self.protectors.entry(version) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => {
-                let mut table = Table::default();
-                for fetched in control.iter().filter(|fetched| fetched.offset.cast_unsigned() < version) {
-                    let key = fetched.record.key.as_deref().unwrap_or_default();
-                    let applied = table.apply(fetched.offset, key, fetched.record.value.as_deref());
-                    applied.map_err(|error| error.to_string())?;
-                }
-                if table.incarnation.is_none() {
-                    return Err(format!("policy {version} is older than the control topic"));
-                }
-                table.version = version;
+                let table = table_of(control, version)?;
                 let policy = Policy::compile(&checker.settings, &table).map_err(|error| error.to_string())?;
                 let keyring = checker.keyring.promoted(&table.primaries).map_err(|(_, error)| error.to_string())?;
                 place.insert(Protector::new(Arc::new(policy), Arc::new(keyring)))
@@ -357,6 +385,21 @@ impl<'a> Run<'a> {
             self.report.aborted += count(&self.dump.uncommitted, topic) - count(&self.dump.committed, topic);
         }
     }
+}
+
+/// The control topic's records, folded up to `version`.
+pub fn table_of(control: &[Fetched], version: u64) -> Result<Table, String> {
+    let mut table = Table::default();
+    for fetched in control.iter().filter(|fetched| fetched.offset.cast_unsigned() < version) {
+        let key = fetched.record.key.as_deref().unwrap_or_default();
+        let applied = table.apply(fetched.offset, key, fetched.record.value.as_deref());
+        applied.map_err(|error| error.to_string())?;
+    }
+    if table.incarnation.is_none() {
+        return Err(format!("policy {version} is older than the control topic"));
+    }
+    table.version = version;
+    Ok(table)
 }
 
 fn version_of(record: &Record) -> Option<u64> {

@@ -121,12 +121,16 @@ fn topic<'a>(topics: &'a mut Topics, name: &str) -> &'a mut Vec<Fetched> {
 #[test]
 fn a_sound_dump_is_counted() {
     let (checker, dump) = sound();
+    let places = (0..2).flat_map(|number| (0..6).map(move |offset| (number, offset)));
+    let places =
+        places.map(|(number, offset)| (Coordinates { partition: Partition::new("raw", number), offset }, offset));
     let expected = Report {
         inputs: 12,
         protected: 10,
         views: 10,
         rejected: BTreeMap::from([("json_syntax".to_owned(), 2)]),
         versions: BTreeSet::from([2, 3]),
+        made_under: places.map(|(at, offset)| (at, if offset < 2 { 2 } else { 3 })).collect(),
         aborted: 0,
         ..Report::default()
     };

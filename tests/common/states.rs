@@ -3,16 +3,17 @@
 
 use std::collections::BTreeMap;
 
+use sivcar::privacy::error::Reason;
 use sivcar::privacy::keyset::Keyring;
 use sivcar::privacy::protect::Identity;
 use sivcar::privacy::scan::Limits;
-use sivcar::privacy::seal::{Associated, Sealer, parse_token};
+use sivcar::privacy::seal::{Associated, Sealers, parse_token};
 use sivcar::privacy::settings::Fold;
 use sivcar::profile::{Profile, State};
 use sivcar::stream::log::Fetched;
 
 /// The reserved key that says up to which version a partition is settled.
-const SETTLED_THROUGH: &[u8] = b"settled-through";
+pub const SETTLED_THROUGH: &[u8] = b"settled-through";
 
 /// By partition and record key: the last record's offset and the profile.
 #[derive(Default)]
@@ -23,24 +24,36 @@ impl States {
         self.0.len()
     }
 
-    /// Takes in a record that was not rejected, and whose document tells of `identity`; a null value deletes.
-    pub fn take(
-        &mut self,
+    /// The workspace of the profile that a record is of.
+    pub fn held(&self, input: &Fetched) -> Option<String> {
+        let place = (input.partition.number, input.record.key.clone()?);
+        self.0.get(&place).map(|(_, profile)| profile.workspace.clone())
+    }
+
+    /// What a record makes of its profile, whose document can be protected and tells of `identity`; a null value deletes.
+    ///
+    /// # Errors
+    /// Why it is to be rejected.
+    pub fn after(
+        &self,
         input: &Fetched,
         identity: Option<&Identity>,
         fold: Fold,
         limits: &Limits,
-    ) -> Result<(), String> {
+    ) -> Result<Option<Profile>, Reason> {
+        let key = input.record.key.clone().ok_or(Reason::ProfileWithoutKey)?;
+        let (Some(value), Some(identity)) = (&input.record.value, identity) else { return Ok(None) };
+        let held = self.0.get(&(input.partition.number, key)).map(|(_, profile)| profile);
+        Profile::fold(held, fold, identity, value, limits).map(Some)
+    }
+
+    /// Takes in what a record makes of its profile.
+    pub fn set(&mut self, input: &Fetched, profile: Option<Profile>) {
         let place = (input.partition.number, input.record.key.clone().unwrap_or_default());
-        let (Some(value), Some(identity)) = (&input.record.value, identity) else {
-            self.0.remove(&place);
-            return Ok(());
-        };
-        let held = self.0.get(&place).map(|(_, profile)| profile);
-        let profile = Profile::fold(held, fold, identity, value, limits)
-            .map_err(|reason| format!("{}@{}: should be refused for {reason}", input.partition, input.offset))?;
-        self.0.insert(place, (input.offset, profile));
-        Ok(())
+        match profile {
+            Some(profile) => drop(self.0.insert(place, (input.offset, profile))),
+            None => drop(self.0.remove(&place)),
+        }
     }
 
     /// Holds a changelog against what was taken in; `names` are the group and the source.
@@ -51,9 +64,12 @@ impl States {
             found.insert((fetched.partition.number, key), fetched);
         }
         found.retain(|(_, key), fetched| *key != SETTLED_THROUGH && fetched.record.value.is_some());
+        let mut sealers = Sealers::default();
         for fetched in found.values() {
             let at = format!("{}@{}", fetched.partition, fetched.offset);
-            let (record_key, state) = open(fetched, names, keyring).ok_or(format!("{at}: does not open to a state"))?;
+            let Some((record_key, Some(state))) = open(fetched, names, (keyring, &mut sealers)) else {
+                return Err(format!("{at}: does not open to a state"));
+            };
             let Some((offset, profile)) = self.0.get(&(fetched.partition.number, record_key)) else {
                 return Err(format!("{at}: the state of a profile that is none"));
             };
@@ -66,15 +82,20 @@ impl States {
     }
 }
 
-/// The record key and the state of an entry.
-fn open(fetched: &Fetched, (group, topic): (&str, &str), keyring: &Keyring) -> Option<(Vec<u8>, State)> {
-    let opened = |associated: Associated<'_>, sealed: &[u8]| {
+/// The record key and the state of an entry; a deletion has none.
+pub fn open(
+    fetched: &Fetched,
+    (group, topic): (&str, &str),
+    (keyring, sealers): (&Keyring, &mut Sealers),
+) -> Option<(Vec<u8>, Option<State>)> {
+    let mut opened = |associated: Associated<'_>, sealed: &[u8]| {
         let mut text = Vec::new();
         associated.write(&mut text);
-        keyring.keysets().find_map(|keyset| Sealer::new(keyset).open(&text, sealed).ok())
+        keyring.keysets().find_map(|keyset| sealers.of(keyset).open(&text, sealed).ok())
     };
     let key = std::str::from_utf8(fetched.record.key.as_deref()?).ok()?;
     let record_key = opened(Associated::StateKey { group, topic }, &parse_token(key)?)?;
-    let state = opened(Associated::State { group, topic, key }, fetched.record.value.as_deref()?)?;
-    Some((record_key, State::decode(&state)?))
+    let Some(sealed) = &fetched.record.value else { return Some((record_key, None)) };
+    let state = opened(Associated::State { group, topic, key }, sealed)?;
+    Some((record_key, Some(State::decode(&state)?)))
 }
