@@ -147,7 +147,7 @@ impl<L: Log> Worker<L> {
         self.renew_producer()?;
         let partitions: Vec<Partition> = staged.ends.keys().cloned().collect();
         let consumer = &mut self.consumer;
-        let found = match retry(PATIENCE, || consumer.committed(&partitions)) {
+        let found = match self.context.outlast(|| consumer.committed(&partitions)) {
             Ok(found) => found,
             Err(Fault::Lost(_)) => Vec::new(),
             Err(fault) => return Err(fault.into()),

@@ -10,12 +10,12 @@ use arc_swap::ArcSwap;
 use super::current::Current;
 use super::error::Error;
 use super::happening::{Happening, Observer};
-use super::log::{Log, Producer};
+use super::log::{Fault, Log, Producer};
 use super::pace::Throttle;
 use super::status::status_topic;
 use super::store::Parked;
 use super::topics::{Facts, Route};
-use super::transaction::{PATIENCE, TransactionLimits, retry};
+use super::transaction::{PATIENCE, TransactionLimits, retry, retry_while};
 use crate::privacy::control::ControlRecord;
 use crate::privacy::keyset::Keyring;
 use crate::privacy::settings::Settings;
@@ -161,9 +161,25 @@ impl<L: Log> Context<L> {
 
     /// A producer for the worker with this number, ready to begin. Its batches are of `batch_bytes` at most.
     pub(super) fn producer(&self, number: usize, batch_bytes: usize) -> Result<L::Producer, Error> {
-        let id = format!("{}.{}.{number}", self.plan.settings.group, self.plan.instance);
-        let mut producer = retry(PATIENCE, || self.log.producer(&id, batch_bytes))?;
+        let mut producer = self.unready_producer(number, batch_bytes)?;
         retry(INIT_PATIENCE, || producer.init())?;
         Ok(producer)
+    }
+
+    /// The same for a worker that has had one: it waits as long as the brokers need.
+    pub(super) fn next_producer(&self, number: usize, batch_bytes: usize) -> Result<L::Producer, Error> {
+        let mut producer = self.unready_producer(number, batch_bytes)?;
+        self.outlast(|| producer.init())?;
+        Ok(producer)
+    }
+
+    fn unready_producer(&self, number: usize, batch_bytes: usize) -> Result<L::Producer, Fault> {
+        let id = format!("{}.{}.{number}", self.plan.settings.group, self.plan.instance);
+        retry(PATIENCE, || self.log.producer(&id, batch_bytes))
+    }
+
+    /// Repeats `call` while it says [`Fault::Retry`], until the process is to stop.
+    pub(super) fn outlast<T>(&self, call: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
+        retry_while(|_| !self.stop.is_set(), call)
     }
 }

@@ -126,12 +126,20 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 const WAIT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
 
 /// Repeats `call` while it says [`Fault::Retry`], with growing waits, for `limit` at most.
-pub(super) fn retry<T>(limit: Duration, mut call: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
+pub(super) fn retry<T>(limit: Duration, call: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
     let until = Instant::now() + limit;
+    retry_while(|wait| Instant::now() + wait < until, call)
+}
+
+/// The same for as long as `goes_on` says before a wait: an outage may take hours, and is no reason to end.
+pub(super) fn retry_while<T>(
+    goes_on: impl Fn(Duration) -> bool,
+    mut call: impl FnMut() -> Result<T, Fault>,
+) -> Result<T, Fault> {
     let mut wait = WAIT.0;
     loop {
         match call() {
-            Err(Fault::Retry(_)) if Instant::now() + wait < until => std::thread::sleep(wait),
+            Err(Fault::Retry(_)) if goes_on(wait) => std::thread::sleep(wait),
             result => return result,
         }
         wait = (wait * 2).min(WAIT.1);
@@ -191,6 +199,18 @@ mod tests {
         });
         assert_eq!(result, Err(Fault::Retry("busy".into())));
         assert!((2..=4).contains(&calls), "{calls}");
+    }
+
+    #[test]
+    fn an_outage_is_outlasted_until_the_process_is_to_stop() {
+        let calls = std::cell::Cell::new(0);
+        let call = |ends: bool| {
+            calls.set(calls.get() + 1);
+            if ends && calls.get() == 6 { Ok(7) } else { Err(Fault::Retry("busy".into())) }
+        };
+        assert_eq!(retry_while(|_| true, || call(true)), Ok(7));
+        assert_eq!(retry_while(|_| calls.get() < 9, || call(false)), Err(Fault::Retry("busy".into())));
+        assert_eq!(calls.get(), 9);
     }
 
     #[test]

@@ -101,13 +101,17 @@ impl<L: Log> Worker<L> {
         self.answer_assignment()?;
         self.update_tasks()?;
         self.plan_walks();
-        self.fit_producer()?;
+        self.fit_batches()?;
         self.gather()?;
         self.tell_lag();
         let version = self.context.current.snapshot().map_or(0, |snapshot| snapshot.version());
         let starting = self.tasks.values().any(|task| task.must_commit(version));
         if self.batch.is_empty() && !starting && !self.is_walking() {
             return Ok(0);
+        }
+        // not before there is something to write: during an outage this may take as long as that
+        if self.producer.as_mut().is_some_and(Producer::is_spent) {
+            self.renew_producer()?;
         }
         let member = match self.consumer.membership() {
             Err(Fault::Lost(_) | Fault::Retry(_)) => {
@@ -243,15 +247,13 @@ impl<L: Log> Worker<L> {
     pub(super) fn renew_producer(&mut self) -> Result<(), Error> {
         self.producer = None;
         self.batch_bytes = self.context.facts.load().batch_bytes();
-        self.producer = Some(self.context.producer(self.number, self.batch_bytes)?);
+        self.producer = Some(self.context.next_producer(self.number, self.batch_bytes)?);
         Ok(())
     }
 
-    /// Takes another producer where this one is spent, or once an output takes smaller batches than before.
-    fn fit_producer(&mut self) -> Result<(), Error> {
-        let spent = self.producer.as_mut().is_some_and(Producer::is_spent);
-        let too_large = self.context.facts.load().batch_bytes() < self.batch_bytes;
-        if spent || too_large { self.renew_producer() } else { Ok(()) }
+    /// Takes a producer of smaller batches once an output takes less than before.
+    fn fit_batches(&mut self) -> Result<(), Error> {
+        if self.context.facts.load().batch_bytes() < self.batch_bytes { self.renew_producer() } else { Ok(()) }
     }
 
     /// Pins the newest snapshot for the next transaction; `false`, with the batch dropped, where none may be used.
