@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::context::Context;
@@ -118,6 +118,10 @@ impl log::Consumer for Consumer {
                     }
                 }
                 Event::Failed { code, fatal, text, partition } => {
+                    let voice = self.client.client().context();
+                    if code == Code::FencedInstanceId && voice.has_timed_out() {
+                        return Err(Fault::Lost(format!("the session ended: {text}")));
+                    }
                     match fault::consumption(code, fatal, &text, partition) {
                         None => {}
                         Some(fault) if first => return Err(fault),

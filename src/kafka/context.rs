@@ -16,6 +16,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 pub(super) struct Context {
     last: Mutex<Option<Complaint>>,
     broken: AtomicBool,
+    timed_out: AtomicBool,
 }
 
 /// An error that a client told by itself.
@@ -32,14 +33,21 @@ impl Context {
         self.broken.load(Ordering::Relaxed)
     }
 
+    /// Whether this member's session ended for lack of answers. A static one that does not poll then asks on without a member id, and is
+    /// told that somebody else has its name.
+    pub(super) fn has_timed_out(&self) -> bool {
+        self.timed_out.load(Ordering::Relaxed)
+    }
+
     /// What the client last complained about.
     pub(super) fn last(&self) -> Option<Complaint> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// Where librdkafka logs that a connection failed, and what it says of one that was in use.
+/// Where librdkafka logs that a connection failed, what it says of one that was in use, and where that a session ended.
 const FAILURE: &str = "FAIL";
+const SESSION_TIMED_OUT: &str = "SESSTMOUT";
 const IN_USE: [&str; 2] = ["in state UP", "in state REAUTH"];
 
 /// What a broker says while it reads the state of a group or of transactions, as it does when it is first asked: the client tries
@@ -51,6 +59,9 @@ impl ClientContext for Context {
         let unplanned = !matches!(level, RDKafkaLogLevel::Debug);
         if unplanned && facility == FAILURE && IN_USE.iter().any(|state| line.contains(state)) {
             self.broken.store(true, Ordering::Relaxed);
+        }
+        if facility == SESSION_TIMED_OUT {
+            self.timed_out.store(true, Ordering::Relaxed);
         }
         if line.contains(COORDINATOR_LOADS) {
             tracing::debug!(target: "kafka", facility, "{line}");

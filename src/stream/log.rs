@@ -100,7 +100,8 @@ pub trait Consumer {
     /// Serves the group and reads: waits at most `wait` for a first record, then takes what is there, up to `max` records,
     /// appended to `batch`. A rebalance ends the call early; records of partitions that are going may still stand in `batch`
     /// and must be dropped by the caller. May be called while a [`Rebalance::Assign`] is unanswered (its committed offsets may
-    /// have to wait for a pending transaction): what was assigned before is read meanwhile.
+    /// have to wait for a pending transaction): what was assigned before is read meanwhile. [`Fault::Lost`] where this member is none
+    /// any more and will not be one again: its owner joins anew.
     fn poll(&mut self, max: usize, wait: Duration, batch: &mut Vec<Fetched>) -> Result<Option<Rebalance>, Fault>;
 
     /// Answers [`Rebalance::Assign`]: each partition is read from the given offset.

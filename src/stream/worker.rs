@@ -150,7 +150,7 @@ impl<L: Log> Worker<L> {
                     self.stop_task(&partition, "out_of_range", &detail);
                     return Ok(());
                 }
-                Err(Fault::Lost(_)) => return self.rewind(),
+                Err(Fault::Lost(_)) => return self.rejoin(),
                 Err(fault) => return Err(fault.into()),
             }
             let over = until.is_some_and(|until| until <= Instant::now());
