@@ -6,7 +6,7 @@ use super::exit::{Failure, Outcome};
 use super::filter::{Streams, each_line};
 use super::offline;
 use crate::privacy::protect::{Outputs, Protector};
-use crate::record::Record;
+use crate::record::{Header, Record};
 
 /// Protects documents: one JSON document per line of standard input, one line of standard output each, in order.
 ///
@@ -26,6 +26,14 @@ pub struct Args {
     /// Show what this view gets, instead of the protected documents
     #[arg(long, value_name = "NAME")]
     view: Option<String>,
+    /// A header that every record has beside its document, as a collector would set it; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = header)]
+    header: Vec<Header>,
+}
+
+fn header(text: &str) -> Result<Header, String> {
+    let (name, value) = text.split_once('=').ok_or("must be a name and a value, as trace-id=7")?;
+    Ok(Header { name: name.to_owned(), value: Some(value.as_bytes().to_vec()) })
 }
 
 /// Runs the command.
@@ -37,7 +45,8 @@ pub fn run(args: &Args, streams: Streams) -> Result<Outcome, Failure> {
     let policy = offline::policy(&config, &config.settings)?;
     let mut protector = Protector::new(policy, keys.ring());
     // a line has no record key; of what is shown, nothing depends on it
-    let (mut record, mut outputs) = (Record { key: Some(Vec::new()), ..Record::default() }, Outputs::default());
+    let mut record = Record { key: Some(Vec::new()), headers: args.header.clone(), ..Record::default() };
+    let mut outputs = Outputs::default();
     each_line(streams, config.settings.limits.record_bytes, |line, out| {
         let value = record.value.get_or_insert_default();
         value.clear();

@@ -183,6 +183,17 @@ pub(super) struct Source {
     pub events: Option<Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partitioner: Option<Spanned<Partitioner>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
+}
+
+/// `[source.gate]`.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Gate {
+    pub header: Text,
+    #[serde(default)]
+    pub accepted: Vec<Text>,
 }
 
 /// `[[domain]]`.

@@ -8,6 +8,7 @@ use super::file::{self, File};
 use super::layouts;
 use super::number::topic;
 use super::substitute::Problem;
+use crate::privacy::gate::Gate;
 use crate::privacy::settings::{Layout, Source, SourceKind};
 
 pub(super) fn source(written: &file::Source, file: &File, own: &[Layout]) -> Result<Source, Problem> {
@@ -32,7 +33,15 @@ pub(super) fn source(written: &file::Source, file: &File, own: &[Layout]) -> Res
             .map(|topic| events(written, file, &topic))
             .transpose()?,
         partitioner: of_profiles("partitioner", written, &written.partitioner)?.unwrap_or_default(),
+        gate: written.gate.as_ref().map(gate),
     })
+}
+
+fn gate(written: &file::Gate) -> Gate {
+    Gate {
+        header: written.header.get_ref().clone(),
+        accepted: written.accepted.iter().map(|value| value.get_ref().clone()).collect(),
+    }
 }
 
 /// The value of a key that only a profile source has.

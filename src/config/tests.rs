@@ -88,6 +88,8 @@ fn the_example_says_what_its_comments_say() {
     assert_eq!(settings.workspaces, BTreeSet::from(["north", "partner", "south"].map(str::to_owned)));
     assert_eq!(config.workspace_keys["south"], KeySource::Env("SOUTH_KEYSET".to_owned()));
     assert!(matches!(&config.workspace_keys["partner"], KeySource::Command(words) if words.len() == 5));
+    let gate = settings.sources[0].gate.as_ref().expect("the first source has one");
+    assert_eq!((gate.header.as_str(), gate.accepted.len()), ("x-authenticated", 2));
     let till = &settings.sources[1];
     assert_eq!((till.ids, till.case), (Ids::Seal, Case::Exact));
     assert_eq!(till.layout.event.iter().map(|path| path.text()).collect::<Vec<_>>(), ["what", "legacy.what"]);
@@ -359,6 +361,23 @@ fn every_refusal_in_a_section_says_where_and_what() {
     refused(&keyless, "f: no keyset is configured; add [keys] with file, env or command");
     refused("group = \n", "f:1:9: string values must be quoted, expected literal string");
     refused("group = \"a\"\ngroup = \"b\"\n", "f:2:1: duplicate key");
+}
+
+#[test]
+fn a_gate_that_lets_nothing_or_everything_pass_is_refused() {
+    for (text, error) in [
+        ("gate = {}\n", "f:9:8: key \"header\" is missing"),
+        (
+            "gate = { header = \"h\" }\n",
+            "f:5:9: source \"raw\": gate: accepted lists no value, so that no record with an id would pass",
+        ),
+        (
+            "layout = \"l\"\ngate = { header = \"h\", accepted = [\"a\"] }\n[[layout]]\nname = \"l\"\nworkspace = \"w\"\n",
+            "f:5:9: source \"raw\": layout \"l\" names no id or uuid, so that the gate would let all pass",
+        ),
+    ] {
+        refused(&format!("{LEAST}{text}"), error);
+    }
 }
 
 fn sorted(text: &str) -> Vec<&str> {

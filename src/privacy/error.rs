@@ -23,6 +23,7 @@ pub enum Reason {
     ProfileWithoutKey,
     ProfileKeyMismatch,
     KeysetMissing,
+    Identification,
     NumberOutOfRange,
     OutputTooLarge,
     BrokerRefused,
@@ -30,7 +31,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables and metrics.
-    pub const ALL: [Reason; 19] = [
+    pub const ALL: [Reason; 20] = [
         Reason::TooLarge,
         Reason::NotUtf8,
         Reason::ByteOrderMark,
@@ -47,6 +48,7 @@ impl Reason {
         Reason::ProfileWithoutKey,
         Reason::ProfileKeyMismatch,
         Reason::KeysetMissing,
+        Reason::Identification,
         Reason::NumberOutOfRange,
         Reason::OutputTooLarge,
         Reason::BrokerRefused,
@@ -71,6 +73,7 @@ impl Reason {
             Reason::ProfileWithoutKey => "profile_without_key",
             Reason::ProfileKeyMismatch => "profile_key_mismatch",
             Reason::KeysetMissing => "keyset_missing",
+            Reason::Identification => "identification",
             Reason::NumberOutOfRange => "number_out_of_range",
             Reason::OutputTooLarge => "output_too_large",
             Reason::BrokerRefused => "broker_refused",

@@ -8,6 +8,7 @@ pub mod dead_letter;
 pub mod error;
 pub mod fields;
 pub mod fold;
+pub mod gate;
 pub mod keyset;
 pub mod layout;
 pub mod mark;

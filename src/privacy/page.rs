@@ -60,14 +60,14 @@ impl Page<'_> {
         if editor.enforced {
             editor.tally.clear_under_mark = fields.all().len().abs_diff(editor.handled) as u64;
         }
-        outputs.protected = protected_record(policy, workspace, record, Some(bytes));
+        outputs.protected = protected_record(policy, source, workspace, record, Some(bytes));
         for (index, view, topic) in views_of(policy, source) {
             let mut bytes = Vec::with_capacity(length);
             let actions = &mut outputs.tally.views;
             let mut editor = ViewEditor { view, index, fields, sealer, actions };
             splice(document, &mut editor, Sight::Unlisted, &mut bytes)?;
             let pinned = policy.pinned(topic, Some(workspace)).map(|pinning| pinning.id);
-            outputs.views.push((index, view_record(policy, view, pinned, sealer, record, Some(bytes))?));
+            outputs.views.push((index, view_record(policy, source, view, pinned, sealer, record, Some(bytes))?));
         }
         Ok(())
     }
@@ -79,8 +79,14 @@ pub(super) fn views_of<'a>(policy: &'a Policy, source: &'a Source) -> impl Itera
     views.filter_map(|(index, view)| view.topics.get(&source.topic).map(|topic| (index, view, topic.as_str())))
 }
 
-pub(super) fn protected_record(policy: &Policy, workspace: &str, record: &Record, value: Option<Vec<u8>>) -> Record {
-    let mut headers: Vec<Header> = record.headers.iter().filter(|header| !is_own(header)).cloned().collect();
+pub(super) fn protected_record(
+    policy: &Policy,
+    source: &Source,
+    workspace: &str,
+    record: &Record,
+    value: Option<Vec<u8>>,
+) -> Record {
+    let mut headers: Vec<Header> = record.headers.iter().filter(|header| may_pass(source, header)).cloned().collect();
     if policy.stage(workspace) == Stage::Configured {
         headers.push(Header { name: STAGE_HEADER.to_owned(), value: Some(b"configured".to_vec()) });
     }
@@ -90,13 +96,14 @@ pub(super) fn protected_record(policy: &Policy, workspace: &str, record: &Record
 
 pub(super) fn view_record(
     policy: &Policy,
+    source: &Source,
     view: &View,
     pinned: Option<u32>,
     sealer: &mut WorkspaceSealer,
     record: &Record,
     value: Option<Vec<u8>>,
 ) -> Result<Record, Reason> {
-    let listed = |header: &&Header| !is_own(header) && view.headers.contains(&header.name);
+    let listed = |header: &&Header| may_pass(source, header) && view.headers.contains(&header.name);
     let mut headers: Vec<Header> = record.headers.iter().filter(listed).cloned().collect();
     headers.push(policy_header(policy));
     let key = record.key.as_ref().map(|key| sealer.view_key(key, &view.name, pinned)).transpose()?;
@@ -105,6 +112,11 @@ pub(super) fn view_record(
 
 fn policy_header(policy: &Policy) -> Header {
     Header { name: POLICY_HEADER.to_owned(), value: Some(policy.version().to_string().into_bytes()) }
+}
+
+/// Whether a header of the record may stand on an output.
+fn may_pass(source: &Source, header: &Header) -> bool {
+    !is_own(header) && !source.gate.as_ref().is_some_and(|gate| gate.is_named(header))
 }
 
 /// Whether a header is named like sivcar's own, in any case of letters: such do not come in from outside.

@@ -64,6 +64,16 @@ impl fmt::Debug for Identity {
     }
 }
 
+/// What the state of a profile tells of a record, beside what the record tells itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Known<'a> {
+    /// The workspace of the profile that a null value deletes: in views its key is sealed for that workspace, so that the deletion
+    /// finds what it deletes there too.
+    pub workspace: Option<&'a str>,
+    /// Whether the record is not read but made of the state: what stands there passed the gate when it came.
+    pub admitted: bool,
+}
+
 /// Everything that one record gives.
 #[derive(Debug, Default)]
 pub struct Outputs {
@@ -121,27 +131,18 @@ impl Protector {
     /// # Errors
     /// [`Rejection`]; `outputs` is of no use then.
     pub fn protect(&mut self, source: usize, record: &Record, outputs: &mut Outputs) -> Result<(), Rejection> {
-        let policy = Arc::clone(&self.policy);
-        outputs.clear();
-        if record.bytes() > policy.settings().limits.record_bytes {
-            return Err(Reason::TooLarge.into());
-        }
-        match &record.value {
-            None => self.tombstone(&policy, source, record, None, outputs),
-            Some(value) => self.document(&policy, source, record, value, outputs),
-        }
+        self.protect_known(source, record, Known::default(), outputs)
     }
 
-    /// Like [`Protector::protect`], of a record whose value is null and whose workspace is known from the state that it deletes: in
-    /// views its key is sealed for that workspace, so that the deletion finds what it deletes there too.
+    /// Like [`Protector::protect`], of a record of which the profile's state tells more than itself.
     ///
     /// # Errors
     /// [`Rejection`]; `outputs` is of no use then.
-    pub fn tombstone_of(
+    pub fn protect_known(
         &mut self,
         source: usize,
         record: &Record,
-        workspace: &str,
+        known: Known,
         outputs: &mut Outputs,
     ) -> Result<(), Rejection> {
         let policy = Arc::clone(&self.policy);
@@ -149,7 +150,10 @@ impl Protector {
         if record.bytes() > policy.settings().limits.record_bytes {
             return Err(Reason::TooLarge.into());
         }
-        self.tombstone(&policy, source, record, Some(workspace), outputs)
+        match &record.value {
+            None => self.tombstone(&policy, source, record, known, outputs),
+            Some(value) => self.document(&policy, source, record, value, known, outputs),
+        }
     }
 
     /// The deletion, in each view of `source`, of what stands there under an earlier record key of the profile that `key` names: one for each
@@ -157,12 +161,13 @@ impl Protector {
     pub fn retire(&mut self, source: usize, workspace: &str, key: &[u8], settled: u64) -> Vec<(usize, Record)> {
         let policy = Arc::clone(&self.policy);
         let mut retired = Vec::new();
-        for (index, view, topic) in views_of(&policy, &policy.settings().sources[source]) {
+        let configured = &policy.settings().sources[source];
+        for (index, view, topic) in views_of(&policy, configured) {
             let pinning = policy.pinned(topic, Some(workspace)).filter(|pinning| pinning.since > settled);
             let Ok(mut sealer) = self.sealer.of(workspace) else { continue };
             for was in pinning.into_iter().flat_map(|pinning| &pinning.was) {
                 let record = Record { key: Some(key.to_vec()), ..Record::default() };
-                let deletion = view_record(&policy, view, Some(*was), &mut sealer, &record, None);
+                let deletion = view_record(&policy, configured, view, Some(*was), &mut sealer, &record, None);
                 retired.extend(deletion.ok().map(|deletion| (index, deletion)));
             }
         }
@@ -203,19 +208,22 @@ impl Protector {
         policy: &Policy,
         source_index: usize,
         record: &Record,
-        state: Option<&str>,
+        known: Known,
         outputs: &mut Outputs,
     ) -> Result<(), Rejection> {
         let source = &policy.settings().sources[source_index];
-        let known = source.workspace.as_deref().or(state);
-        let rejected = |reason| Rejection { reason, workspace: known.map(str::to_owned) };
+        let workspace = source.workspace.as_deref().or(known.workspace);
+        let rejected = |reason| Rejection { reason, workspace: workspace.map(str::to_owned) };
         check_key(source, record).map_err(rejected)?;
-        let workspace = known.unwrap_or(EVERYWHERE);
+        let workspace = workspace.unwrap_or(EVERYWHERE);
         let mut sealer = self.sealer.of(workspace).map_err(rejected)?;
-        outputs.protected = protected_record(policy, workspace, record, None);
+        // a deletion names the profile by its record key
+        let identified = source.kind == SourceKind::Profile;
+        check_gate(source, record, identified && !known.admitted).map_err(rejected)?;
+        outputs.protected = protected_record(policy, source, workspace, record, None);
         for (index, view, topic) in views_of(policy, source) {
             let pinned = policy.pinned(topic, Some(workspace)).map(|pinning| pinning.id);
-            let record = view_record(policy, view, pinned, &mut sealer, record, None).map_err(rejected)?;
+            let record = view_record(policy, source, view, pinned, &mut sealer, record, None).map_err(rejected)?;
             outputs.views.push((index, record));
         }
         Ok(())
@@ -227,6 +235,7 @@ impl Protector {
         source_index: usize,
         record: &Record,
         value: &[u8],
+        known: Known,
         outputs: &mut Outputs,
     ) -> Result<(), Rejection> {
         let Self { sealer, read: Scratch { tape, located, fields }, .. } = self;
@@ -239,6 +248,8 @@ impl Protector {
         let rejected = |reason| Rejection { reason, workspace: Some(workspace.clone().into_owned()) };
         check_key(source, record).map_err(rejected)?;
         let mut sealer = sealer.of(&workspace).map_err(rejected)?;
+        let identified = located.id.or(located.uuid).is_some();
+        check_gate(source, record, identified && !known.admitted).map_err(rejected)?;
         let rules = policy.rules(source, &workspace);
         let event = located.event.and_then(|node| rules.event(&layout::word_text(&document, node)));
         let search = Search { rules, located, event, ids: source.ids, case: source.case, noted: &[] };
@@ -258,6 +269,14 @@ impl Protector {
 fn check_key(source: &Source, record: &Record) -> Result<(), Reason> {
     let lacks = source.kind == SourceKind::Profile && record.key.is_none();
     if lacks { Err(Reason::ProfileWithoutKey) } else { Ok(()) }
+}
+
+/// A record that tells whose it is, and was not admitted before, must say that it was authenticated, where the source asks for it.
+fn check_gate(source: &Source, record: &Record, identified: bool) -> Result<(), Reason> {
+    match &source.gate {
+        Some(gate) if identified && !gate.admits(record) => Err(Reason::Identification),
+        _ => Ok(()),
+    }
 }
 
 fn identity(document: &Document, located: &Located, workspace: &str) -> Result<Option<Identity>, Reason> {

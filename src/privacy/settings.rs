@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::gate::Gate;
 use super::path::{Path, Step};
 use super::scan::Limits;
 
@@ -139,6 +140,8 @@ pub struct Source {
     pub events: Option<usize>,
     /// How a synthetic event's partition is chosen.
     pub partitioner: Partitioner,
+    /// What a record that tells whose it is must carry; `None`: nothing.
+    pub gate: Option<Gate>,
 }
 
 /// What a view shows of fields that no rule touches.
@@ -303,6 +306,15 @@ impl Source {
         }
         if let Some(name) = self.workspace.iter().chain(&self.workspaces).find(|name| !is_name(name)) {
             return Err(format!("workspace {name:?} must be 1–64 letters, digits, '.', '_' or '-'"));
+        }
+        if let Some(gate) = &self.gate {
+            gate.check()?;
+            if self.layout.id.is_none() && self.layout.uuid.is_none() {
+                return Err(format!(
+                    "layout {:?} names no id or uuid, so that the gate would let all pass",
+                    self.layout.name
+                ));
+            }
         }
         match (&self.workspace, &self.layout.workspace) {
             (None, None) => Err("names no workspace, nor does its layout; set workspace = \"…\"".to_owned()),

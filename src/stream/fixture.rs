@@ -42,6 +42,7 @@ pub fn settings() -> Settings {
             state: Fold::Merge,
             events: None,
             partitioner: Partitioner::Murmur2,
+            gate: None,
         }],
         views: Vec::new(),
     }

@@ -14,7 +14,7 @@ use super::topics::{Facts, Route, wire_bytes};
 use super::transaction::BatchTally;
 use crate::privacy::dead_letter::{self, Envelope, Extent};
 use crate::privacy::error::Reason;
-use crate::privacy::protect::{Outputs, Protector, Rejection};
+use crate::privacy::protect::{Known, Outputs, Protector, Rejection};
 use crate::privacy::seal::Sealers;
 use crate::record::Coordinates;
 
@@ -27,6 +27,15 @@ pub(super) enum Treatment {
     Reject,
     /// The same, for the broker refused its dead letter too: a short one.
     RejectShort,
+}
+
+/// Where a record comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It was read from its raw topic.
+    Topic,
+    /// It was made of a profile's state.
+    State,
 }
 
 /// Makes the outputs of records under one snapshot.
@@ -94,7 +103,7 @@ impl Pipeline {
     ) -> Result<(), Fault> {
         let known = outputs.len();
         let counts = tally.sources.entry(source).or_default();
-        let touched = match self.protect(source, input, hand.as_deref(), outputs) {
+        let touched = match self.protect(source, input, Origin::Topic, hand.as_deref(), outputs) {
             Ok(_) if treatment != Treatment::Protect => Err(Reason::BrokerRefused.into()),
             Ok(_) if !self.fit(&outputs[known..]) => Err(Reason::OutputTooLarge.into()),
             Ok(touched) => Ok(touched),
@@ -125,6 +134,7 @@ impl Pipeline {
         &mut self,
         source: usize,
         input: &Fetched,
+        origin: Origin,
         hand: Option<&Hand>,
         outputs: &mut Vec<Outgoing>,
     ) -> Result<Option<(Change, u64)>, Untouched> {
@@ -133,10 +143,8 @@ impl Pipeline {
             (None, Some(hand)) => self.workspace_of(source, &input.record, hand)?,
             _ => None,
         };
-        let protected = match whose {
-            Some(workspace) => self.protector.tombstone_of(source, &input.record, &workspace, &mut self.made),
-            None => self.protector.protect(source, &input.record, &mut self.made),
-        };
+        let known = Known { workspace: whose.as_deref(), admitted: origin == Origin::State };
+        let protected = self.protector.protect_known(source, &input.record, known, &mut self.made);
         protected.map_err(Untouched::Rejected)?;
         let mut made = std::mem::take(&mut self.made);
         let sent = self.send(source, input.partition.number, &mut made, outputs);

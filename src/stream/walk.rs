@@ -9,7 +9,7 @@
 
 use super::changelog::{ChangelogError, SETTLED_THROUGH};
 use super::log::{Fault, Fetched, Outgoing};
-use super::pipeline::{Pipeline, Treatment};
+use super::pipeline::{Origin, Pipeline, Treatment};
 use super::settle::{Change, Hand, Untouched, now_ms};
 use super::store::StateKey;
 use super::transaction::BatchTally;
@@ -136,7 +136,7 @@ impl Pipeline {
         let record_key = record_key.map_err(|error| Fault::Fatal(format!("a profile of {partition}: {error}")))?;
         let deleted = as_read(partition, record_key, state, None);
         let mut outputs = Vec::new();
-        match self.protect(source, &deleted, Some(hand), &mut outputs) {
+        match self.protect(source, &deleted, Origin::State, Some(hand), &mut outputs) {
             Ok(Some((change, _))) => {
                 self.mark_synthetic(source, &mut outputs);
                 Ok(Walked::Forgotten(outputs, change))
@@ -180,7 +180,8 @@ impl Pipeline {
         }
         if events.is_some() || moves || resealed {
             let document = Some(state.profile.document.clone());
-            self.protect(source, &as_read(partition, record_key.clone(), state, document), None, &mut outputs)?;
+            let input = as_read(partition, record_key.clone(), state, document);
+            self.protect(source, &input, Origin::State, None, &mut outputs)?;
             self.mark_synthetic(source, &mut outputs[first..]);
             if events.is_none() && !moves && self.made.tally.fields.sealed == 0 {
                 outputs.truncate(first);

@@ -50,6 +50,21 @@ fn protect_shows_a_view() {
 }
 
 #[test]
+fn protect_takes_the_headers_that_a_gate_asks_for() {
+    let bench = Bench::new();
+    let gate = "dead-letters = \"dead\"\ngate = { header = \"auth\", accepted = [\"jwt=1\"] }\n";
+    bench.write("gated.toml", &crate::bench::CONFIG.replacen("dead-letters = \"dead\"\n", gate, 1));
+    let protect = "protect --config gated.toml --source raw.events";
+    let input = "{\"workspace\":\"acme\",\"client\":{\"id\":42}}\n";
+    bench.expect(protect, input, 1, "\n", "line 1: identification\n");
+    bench.expect(&format!("{protect} --header auth=jwt"), input, 1, "\n", "line 1: identification\n");
+    bench.expect(&format!("{protect} --header trace=7 --header auth=jwt=1"), input, 0, input, "");
+    let error =
+        "invalid value 'auth' for '--header <NAME=VALUE>': must be a name and a value, as trace-id=7; see --help";
+    bench.refused(&format!("{protect} --header auth"), error);
+}
+
+#[test]
 fn a_line_over_the_limit_is_too_large_however_long_it_is() {
     let (bench, least) = (Bench::new(), r#"{"workspace":"a"}"#.len());
     let document = |bytes: usize| format!("{{\"workspace\":\"a\"{}}}", " ".repeat(bytes - least));

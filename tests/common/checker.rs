@@ -14,7 +14,7 @@ use sivcar::privacy::control::Table;
 use sivcar::privacy::dead_letter::{self, DeadLetterError, Envelope};
 use sivcar::privacy::keyset::Keyring;
 use sivcar::privacy::policy::Policy;
-use sivcar::privacy::protect::{Identity, Outputs, POLICY_HEADER, Protector, SYNTHETIC_HEADER};
+use sivcar::privacy::protect::{Identity, Known, Outputs, POLICY_HEADER, Protector, SYNTHETIC_HEADER};
 use sivcar::privacy::seal::Sealer;
 use sivcar::privacy::settings::{Settings, Source, SourceKind};
 use sivcar::record::{Coordinates, Partition, Record};
@@ -291,10 +291,8 @@ impl<'a> Run<'a> {
         let version = version_of(&next[0].record).ok_or_else(|| format!("{at}: its output names no policy"))?;
         let mut made = Outputs::default();
         let protector = self.protector(version)?;
-        let done = match whose {
-            Some(workspace) => protector.tombstone_of(index, &input.record, workspace, &mut made),
-            None => protector.protect(index, &input.record, &mut made),
-        };
+        let known = Known { workspace: whose, admitted: false };
+        let done = protector.protect_known(index, &input.record, known, &mut made);
         done.map_err(|rejection| format!("{at}: has an output and not a dead letter for {}", rejection.reason))?;
         let expected = std::iter::once(&made.protected).chain(made.views.iter().map(|(_, record)| record));
         if expected.clone().count() != next.len() {

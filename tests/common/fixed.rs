@@ -81,6 +81,7 @@ pub fn world(index: usize) -> (Settings, Table) {
         state: Fold::Merge,
         events: None,
         partitioner: Partitioner::Murmur2,
+        gate: None,
     };
     let settings = Settings {
         group: "sivcar".to_owned(),

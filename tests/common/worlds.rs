@@ -221,6 +221,7 @@ fn source() -> impl Strategy<Value = Source> {
                 state: Fold::Merge,
                 events: None,
                 partitioner: Partitioner::Murmur2,
+                gate: None,
             }
         },
     )

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::privacy::control::{Domain, Table};
+use crate::privacy::gate::Gate;
 use crate::privacy::keyset::Keyset;
 use crate::privacy::mark::{Mark, MarkKey, On, Protect};
 use crate::privacy::mask::Mask;
@@ -63,6 +64,7 @@ fn source() -> Source {
         state: Fold::Merge,
         events: None,
         partitioner: Partitioner::Murmur2,
+        gate: None,
     }
 }
 

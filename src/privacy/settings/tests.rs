@@ -20,6 +20,7 @@ pub(crate) fn settings() -> Settings {
         state: Fold::Merge,
         events: None,
         partitioner: Partitioner::Murmur2,
+        gate: None,
     };
     let view = View {
         name: "debug".to_owned(),

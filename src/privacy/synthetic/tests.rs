@@ -96,6 +96,7 @@ fn source(topic: &str, kind: SourceKind, layout: Layout) -> Source {
         state: Fold::Merge,
         events: None,
         partitioner: Partitioner::Murmur2,
+        gate: None,
     }
 }
 

@@ -92,7 +92,8 @@ fn a_deletion_is_of_the_workspace_that_its_state_tells() {
     let mut protector = Protector::new(Arc::new(policy), Arc::new(keyring));
     let mut outputs = Outputs::default();
     let deletion = Record { key: Some(b"k".to_vec()), ..Record::default() };
-    protector.tombstone_of(0, &deletion, "acme", &mut outputs).expect("passes");
+    let known = Known { workspace: Some("acme"), admitted: false };
+    protector.protect_known(0, &deletion, known, &mut outputs).expect("passes");
     assert_eq!((&outputs.protected.key, &outputs.protected.value), (&deletion.key, &None));
     let of_acme = outputs.views[0].1.key.clone();
     assert_eq!(of_acme, Some(expected(r#"«view:debug|"k"»"#).into_bytes()));
@@ -101,7 +102,24 @@ fn a_deletion_is_of_the_workspace_that_its_state_tells() {
     let live = Record { value: Some(br#"{"workspace":"acme","id":1}"#.to_vec()), ..deletion };
     protector.protect(0, &live, &mut outputs).expect("protected");
     assert_eq!(outputs.views[0].1.key, of_acme);
-    let keyless = protector.tombstone_of(0, &Record::default(), "acme", &mut outputs);
+    let keyless = protector.protect_known(0, &Record::default(), known, &mut outputs);
     let workspace = Some("acme".to_owned());
     assert_eq!(keyless, Err(Rejection { reason: Reason::ProfileWithoutKey, workspace }));
+}
+
+#[test]
+fn what_is_made_of_the_state_passed_the_gate_when_it_came() {
+    let gate = Gate { header: "auth".to_owned(), accepted: ["jwt".to_owned()].into() };
+    let gated = Source { gate: Some(gate), ..profiles() };
+    let policy = Policy::compile(&settings(gated, Vec::new()), &table(&[])).expect("the policy compiles");
+    let keyring = Keyring::new(Some(Arc::new(keyset())), BTreeMap::new());
+    let mut protector = Protector::new(Arc::new(policy), Arc::new(keyring));
+    let mut outputs = Outputs::default();
+    for value in [None, Some(br#"{"workspace":"acme","id":1}"#.to_vec())] {
+        let record = Record { key: Some(b"k".to_vec()), value, ..Record::default() };
+        let read = protector.protect(0, &record, &mut outputs).expect_err("no header");
+        assert_eq!(read.reason, Reason::Identification);
+        let known = Known { workspace: Some("acme"), admitted: true };
+        assert_eq!(protector.protect_known(0, &record, known, &mut outputs), Ok(()));
+    }
 }

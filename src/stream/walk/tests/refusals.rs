@@ -1,6 +1,8 @@
 //! Profiles that cannot be written or kept.
 
 use super::*;
+use crate::privacy::gate::Gate;
+use crate::record::Header;
 
 #[test]
 fn a_profile_whose_event_the_broker_refuses_goes_to_the_dead_letters_alone() {
@@ -55,4 +57,37 @@ fn state_over_its_budget_stops_the_task() {
     let task = &worker.tasks[&Partition::new("users", 0)];
     assert_eq!(task.state, crate::stream::task::TaskState::Stopped("state_over_budget"));
     assert!(world.people().len() < 100);
+}
+
+#[test]
+fn the_gate_is_asked_once_for_what_is_read_and_never_by_the_walk() {
+    let mut world = World::new();
+    let gate = Gate { header: "auth".into(), accepted: ["jwt".to_owned()].into() };
+    let mut settings = Settings::clone(&world.plan.settings);
+    settings.sources[1].gate = Some(gate);
+    world.plan.settings = Arc::new(settings);
+    world.feed([1], "{\"email\":\"#\"}");
+    let value = format!("{{\"workspace\":\"acme\",\"id\":2,\"attributes\":{{\"email\":\"2{NO_CANARY}\"}}}}");
+    let header = Header { name: "Auth".into(), value: Some(b"jwt".to_vec()) };
+    let record = Record { key: Some(b"2".to_vec()), value: Some(value.into()), headers: vec![header], timestamp: None };
+    world.log.log.append(&Partition::new("users", 0), record).unwrap();
+    let context = world.process();
+    let mut worker = worker(&context);
+    settle(&mut worker);
+    assert_eq!(world.people().keys().collect::<Vec<_>>(), ["2"]);
+    assert_eq!(world.log.log.records("dead").len(), 1);
+
+    let since = world.mark("email", Mark::default());
+    world.publish(&context);
+    settle(&mut worker);
+    assert_eq!(world.events(), once([2], since));
+    assert!(!world.people()["2"].contains(NO_CANARY), "written anew");
+    world.table.version += 1;
+    world.table.erased.insert("acme".into(), world.table.version);
+    world.publish(&context);
+    settle(&mut worker);
+    assert!(world.people().is_empty(), "forgotten");
+    assert_eq!(world.log.log.records("dead").len(), 1, "the walk rejects none");
+    let written = ["people", "shown", "protected"].into_iter().flat_map(|topic| world.log.log.records(topic));
+    assert!(written.flat_map(|fetched| fetched.record.headers).all(|header| header.name != "Auth"));
 }
