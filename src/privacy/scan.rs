@@ -76,13 +76,6 @@ pub fn scan_value<'t>(bytes: &'t [u8], limits: &Limits, tape: &mut Tape) -> Resu
     Ok(text)
 }
 
-/// What stands before a value and belongs to its node.
-struct Place {
-    key: Option<Span>,
-    key_escaped: bool,
-    before: usize,
-}
-
 struct Scanner<'s> {
     bytes: &'s [u8],
     at: usize,
@@ -90,10 +83,12 @@ struct Scanner<'s> {
     tape: &'s mut Tape,
 }
 
+// One loop over the bytes, cut into functions for reading only: all but what is rare is inlined, so that the position stays in a register.
 impl Scanner<'_> {
+    #[inline(always)]
     fn document(mut self) -> Result<(), Reason> {
         self.white_space();
-        self.value(Place { key: None, key_escaped: false, before: 0 })?;
+        self.value(0, (None, false))?;
         while let Some(&container) = self.tape.open.last() {
             self.inside(container)?;
         }
@@ -101,30 +96,34 @@ impl Scanner<'_> {
         if self.at == self.bytes.len() { Ok(()) } else { Err(Reason::TrailingBytes) }
     }
 
-    /// Reads the next member or element of the innermost open container, or its end.
+    /// Reads on in the innermost open container, to its end or to the opening of another one in it.
+    #[inline(always)]
     fn inside(&mut self, container: usize) -> Result<(), Reason> {
-        let first = container + 1 == self.tape.nodes.len();
         let object = self.tape.nodes[container].kind == Kind::Object;
-        let mut before = self.at;
-        self.white_space();
-        match self.peek() {
-            Some(b'}') if object => return self.close(container),
-            Some(b']') if !object => return self.close(container),
-            Some(b',') if !first => {
-                self.at += 1;
-                before = self.at;
-                self.white_space();
+        let mut first = container + 1 == self.tape.nodes.len();
+        loop {
+            let mut before = self.at;
+            self.white_space();
+            match self.peek() {
+                b',' if !first => {
+                    self.at += 1;
+                    before = self.at;
+                    self.white_space();
+                }
+                b'}' if object => return self.close(container),
+                b']' if !object => return self.close(container),
+                _ if first => {}
+                _ => return Err(Reason::JsonSyntax),
             }
-            Some(_) if first => {}
-            _ => return Err(Reason::JsonSyntax),
+            first = false;
+            let key = if object { self.key()? } else { (None, false) };
+            if self.value(before, key)? {
+                return Ok(());
+            }
         }
-        let mut place = Place { key: None, key_escaped: false, before };
-        if object {
-            (place.key, place.key_escaped) = self.key()?;
-        }
-        self.value(place)
     }
 
+    #[inline(always)]
     fn close(&mut self, container: usize) -> Result<(), Reason> {
         self.at += 1;
         let next = offset(self.tape.nodes.len());
@@ -135,16 +134,17 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// Reads a key and its colon; gives the span inside the quotes.
+    /// Reads a key and its colon; gives the span inside the quotes, and whether it holds a backslash.
+    #[inline(always)]
     fn key(&mut self) -> Result<(Option<Span>, bool), Reason> {
-        if self.peek() != Some(b'"') {
+        if self.peek() != b'"' {
             return Err(Reason::JsonSyntax);
         }
         let start = self.at + 1;
         let escaped = self.string()?;
         let key = Span { start: offset(start), end: offset(self.at - 1) };
         self.white_space();
-        if self.peek() != Some(b':') {
+        if self.peek() != b':' {
             return Err(Reason::JsonSyntax);
         }
         self.at += 1;
@@ -152,25 +152,25 @@ impl Scanner<'_> {
         Ok((Some(key), escaped))
     }
 
-    /// Reads a scalar, or the opening of a container.
-    fn value(&mut self, place: Place) -> Result<(), Reason> {
+    /// Reads a scalar, or the opening of a container; gives whether it is the latter.
+    #[inline(always)]
+    fn value(&mut self, before: usize, (key, key_escaped): (Option<Span>, bool)) -> Result<bool, Reason> {
         let start = self.at;
         let mut escaped = false;
         let kind = match self.peek() {
-            Some(b'"') => {
+            b'"' => {
                 escaped = self.string()?;
                 Kind::String
             }
-            Some(b'{') => self.open(Kind::Object)?,
-            Some(b'[') => self.open(Kind::Array)?,
-            Some(b'-' | b'0'..=b'9') => self.number()?,
-            Some(b't') => self.literal(b"true", Kind::True)?,
-            Some(b'f') => self.literal(b"false", Kind::False)?,
-            Some(b'n') => self.literal(b"null", Kind::Null)?,
+            b'{' => self.open(Kind::Object)?,
+            b'[' => self.open(Kind::Array)?,
+            b'-' | b'0'..=b'9' => self.number()?,
+            b't' => self.literal(b"true", Kind::True)?,
+            b'f' => self.literal(b"false", Kind::False)?,
+            b'n' => self.literal(b"null", Kind::Null)?,
             _ => return Err(Reason::JsonSyntax),
         };
         let next = self.tape.nodes.len() + 1;
-        let Place { key, key_escaped, before } = place;
         let value = Span { start: offset(start), end: offset(self.at) };
         self.tape.nodes.push(Node {
             kind,
@@ -181,9 +181,10 @@ impl Scanner<'_> {
             before: offset(before),
             next: offset(next),
         });
-        Ok(())
+        Ok(matches!(kind, Kind::Object | Kind::Array))
     }
 
+    #[inline(always)]
     fn open(&mut self, kind: Kind) -> Result<Kind, Reason> {
         if self.tape.open.len() >= self.limits.depth {
             return Err(Reason::TooDeep);
@@ -193,6 +194,7 @@ impl Scanner<'_> {
         Ok(kind)
     }
 
+    #[inline(always)]
     fn literal(&mut self, word: &[u8], kind: Kind) -> Result<Kind, Reason> {
         if !self.bytes[self.at..].starts_with(word) {
             return Err(Reason::JsonSyntax);
@@ -201,104 +203,122 @@ impl Scanner<'_> {
         Ok(kind)
     }
 
+    #[inline(always)]
     fn number(&mut self) -> Result<Kind, Reason> {
-        self.at += usize::from(self.peek() == Some(b'-'));
-        if self.peek() == Some(b'0') {
+        self.at += usize::from(self.peek() == b'-');
+        if self.peek() == b'0' {
             self.at += 1;
         } else {
             self.digits()?;
         }
-        if self.peek() == Some(b'.') {
+        if self.peek() == b'.' {
             self.at += 1;
             self.digits()?;
         }
-        if let Some(b'e' | b'E') = self.peek() {
+        if let b'e' | b'E' = self.peek() {
             self.at += 1;
-            self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
+            self.at += usize::from(matches!(self.peek(), b'+' | b'-'));
             self.digits()?;
         }
         Ok(Kind::Number)
     }
 
     /// One digit or more.
+    #[inline(always)]
     fn digits(&mut self) -> Result<(), Reason> {
         let start = self.at;
-        while let Some(b'0'..=b'9') = self.peek() {
+        while self.peek().is_ascii_digit() {
             self.at += 1;
         }
         if self.at > start { Ok(()) } else { Err(Reason::JsonSyntax) }
     }
 
     /// Reads a string from its opening quote through its closing one; gives whether it holds a backslash.
+    #[inline(always)]
     fn string(&mut self) -> Result<bool, Reason> {
         let start = self.at + 1;
-        // The last byte that may be the closing quote. Whatever else stands there makes the string too long.
-        let last = start.saturating_add(self.limits.string_bytes);
-        let window = &self.bytes[..self.bytes.len().min(last.saturating_add(1))];
-        let mut escaped = false;
-        self.at = start;
-        loop {
-            let found = self.at + plain(&window[self.at..]);
-            match window.get(found) {
-                Some(b'"') => {
-                    self.at = found + 1;
-                    return Ok(escaped);
-                }
-                Some(b'\\') if found < last => self.at = self.escape(found, last)?,
-                // a control character at `last` itself is one byte too many before it is a mistake
-                Some(_) if found < last => return Err(Reason::JsonSyntax),
-                _ if window.len() > last => return Err(Reason::StringTooLong),
-                _ => return Err(Reason::JsonSyntax),
-            }
-            escaped = true;
+        let rest = &self.bytes[start..];
+        let length = plain(rest);
+        if rest.get(length) == Some(&b'"') && length <= self.limits.string_bytes {
+            self.at = start + length + 1;
+            return Ok(false);
         }
+        self.at = unplain(self.bytes, start, self.limits.string_bytes)?;
+        Ok(true)
     }
 
-    /// Checks the escape whose backslash stands at `at`; gives the byte after it. No quote inside an escape closes a string.
-    fn escape(&self, at: usize, last: usize) -> Result<usize, Reason> {
-        let digits = if self.bytes.get(at + 1) == Some(&b'u') { 4 } else { 0 };
-        for index in at + 1..at + 2 + digits {
-            let fits = match self.bytes.get(index) {
-                Some(_) if index >= last => return Err(Reason::StringTooLong),
-                Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' | b'u') if index == at + 1 => true,
-                Some(byte) => index > at + 1 && byte.is_ascii_hexdigit(),
-                None => false,
-            };
-            if !fits {
-                return Err(Reason::JsonSyntax);
-            }
-        }
-        Ok(at + 2 + digits)
-    }
-
+    #[inline(always)]
     fn white_space(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
+        while let b' ' | b'\t' | b'\n' | b'\r' = self.peek() {
             self.at += 1;
         }
     }
 
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
+    /// The next byte; 0, which stands nowhere outside of strings, at the end.
+    #[inline(always)]
+    fn peek(&self) -> u8 {
+        self.bytes.get(self.at).copied().unwrap_or(0)
     }
+}
+
+/// Reads the rest of a string that holds more than plain characters, or is none, from the byte after its opening quote; gives the byte
+/// after its closing one.
+#[inline(never)]
+fn unplain(bytes: &[u8], start: usize, string_bytes: usize) -> Result<usize, Reason> {
+    // The last byte that may be the closing quote. Whatever else stands there makes the string too long.
+    let last = start.saturating_add(string_bytes);
+    let window = &bytes[..bytes.len().min(last.saturating_add(1))];
+    let mut at = start;
+    loop {
+        let found = at + plain(&window[at..]);
+        match window.get(found) {
+            Some(b'"') => return Ok(found + 1),
+            Some(b'\\') if found < last => at = escape(bytes, found, last)?,
+            // a control character at `last` itself is one byte too many before it is a mistake
+            Some(_) if found < last => return Err(Reason::JsonSyntax),
+            _ if window.len() > last => return Err(Reason::StringTooLong),
+            _ => return Err(Reason::JsonSyntax),
+        }
+    }
+}
+
+/// Checks the escape whose backslash stands at `at`; gives the byte after it. No quote inside an escape closes a string.
+fn escape(bytes: &[u8], at: usize, last: usize) -> Result<usize, Reason> {
+    let digits = if bytes.get(at + 1) == Some(&b'u') { 4 } else { 0 };
+    for index in at + 1..at + 2 + digits {
+        let fits = match bytes.get(index) {
+            Some(_) if index >= last => return Err(Reason::StringTooLong),
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' | b'u') if index == at + 1 => true,
+            Some(byte) => index > at + 1 && byte.is_ascii_hexdigit(),
+            None => false,
+        };
+        if !fits {
+            return Err(Reason::JsonSyntax);
+        }
+    }
+    Ok(at + 2 + digits)
 }
 
 /// How many bytes come before the first quote, backslash or control character. Most strings are short, so eight bytes are looked at in one
 /// word: a byte is zero if subtracting one borrows from its highest bit; a borrow goes upwards only, so the lowest byte found is right.
+#[inline(always)]
 fn plain(bytes: &[u8]) -> usize {
     const EACH: u64 = 0x0101_0101_0101_0101;
     const HIGHEST: u64 = EACH << 7;
-    let below = |word: u64, least: u8| word.wrapping_sub(EACH * u64::from(least)) & !word & HIGHEST;
-    let equal = |word: u64, byte: u8| below(word ^ (EACH * u64::from(byte)), 1);
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
+    // with its second bit turned, the quote (0x22) comes right after the control characters, which stay among themselves
+    let quote_or_control = |word: u64| (word ^ (EACH * 0x02)).wrapping_sub(EACH * 0x21);
+    let backslash = |word: u64| (word ^ (EACH * u64::from(b'\\'))).wrapping_sub(EACH);
+    let mut at = 0;
+    while let Some(word) = bytes[at..].first_chunk() {
         let word = u64::from_le_bytes(*word);
-        let found = below(word, 0x20) | equal(word, b'"') | equal(word, b'\\');
+        let found = (quote_or_control(word) | backslash(word)) & !word & HIGHEST;
         if found != 0 {
-            return 8 * index + found.trailing_zeros() as usize / 8;
+            return at + found.trailing_zeros() as usize / 8;
         }
+        at += size_of_val(&word);
     }
     let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
-    8 * words.len() + rest.iter().position(special).unwrap_or(rest.len())
+    bytes[at..].iter().position(special).map_or(bytes.len(), |found| at + found)
 }
 
 /// A position in a text, or an index into its nodes, of which there are no more than bytes: both are below 2³² since the
