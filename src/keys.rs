@@ -15,10 +15,14 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::privacy::jwt::JwksError;
 use crate::privacy::keyset::{Entry, KEY_BYTES, Key, Keyring, Keyset, KeysetError};
 use crate::privacy::seal::{check_holds, check_value};
 
 mod file;
+mod issuers;
+
+use issuers::Issuers;
 
 pub use file::{create, replace};
 
@@ -42,7 +46,7 @@ pub enum KeySource {
 
 /// Why a keyset cannot be had, and where it was looked for.
 #[derive(Debug, thiserror::Error)]
-#[error("keyset in {place}: {problem}")]
+#[error("{place}: {problem}")]
 pub struct KeysError {
     place: String,
     problem: Problem,
@@ -50,7 +54,7 @@ pub struct KeysError {
 
 impl KeysError {
     fn new(place: impl fmt::Display, problem: Problem) -> Self {
-        Self { place: place.to_string(), problem }
+        Self { place: format!("keyset in {place}"), problem }
     }
 
     /// What is wrong.
@@ -91,6 +95,14 @@ pub enum Problem {
     Refused(#[from] KeysetError),
     #[error("key {0} has other key material than before; give new material a new id")]
     OtherMaterial(u32),
+    #[error("it does not exist; correct the path")]
+    NoIssuers,
+    #[error("it is not a regular file; name a file")]
+    IssuersNotRegular,
+    #[error("others than its owner may write it (mode {0:04o}); run `chmod go-w` on it")]
+    IssuersTooOpen(u32),
+    #[error("{0}")]
+    IssuersRefused(#[from] JwksError),
     #[error("the system gives no random bytes; try again")]
     NoRandomness,
 }
@@ -101,6 +113,7 @@ pub struct Keys {
     own: BTreeMap<String, KeySource>,
     /// One keyset per source, however many use it; a workspace's file that does not exist is absent.
     loaded: BTreeMap<KeySource, Arc<Keyset>>,
+    issuers: Issuers,
     ring: Arc<Keyring>,
 }
 
@@ -119,7 +132,8 @@ impl Keys {
     ///
     /// To be called before other threads start: reading a variable changes the environment.
     pub fn load(default: Option<KeySource>, own: BTreeMap<String, KeySource>) -> Result<Self, KeysError> {
-        let mut keys = Self { default, own, loaded: BTreeMap::new(), ring: Arc::default() };
+        let (loaded, issuers) = (BTreeMap::new(), Issuers::default());
+        let mut keys = Self { default, own, loaded, issuers, ring: Arc::default() };
         for source in keys.sources() {
             match read(&source) {
                 Ok(keyset) => _ = keys.loaded.insert(source, Arc::new(keyset)),
@@ -127,6 +141,16 @@ impl Keys {
                 Err(error) => return Err(error),
             }
         }
+        keys.ring = Arc::new(keys.assemble());
+        Ok(keys)
+    }
+
+    /// The same with the public keys of issuers: JWK set files by the source whose gate looks at their signatures.
+    ///
+    /// # Errors
+    /// A file that cannot be used.
+    pub fn with_issuers(self, files: BTreeMap<String, PathBuf>) -> Result<Self, KeysError> {
+        let mut keys = Self { issuers: Issuers::load(files)?, ..self };
         keys.ring = Arc::new(keys.assemble());
         Ok(keys)
     }
@@ -156,6 +180,7 @@ impl Keys {
                 Err(error) => reload.refused.push(error),
             }
         }
+        self.issuers.reload(&mut reload);
         if reload.changed {
             self.ring = Arc::new(self.assemble());
         }
@@ -165,6 +190,15 @@ impl Keys {
     /// Each source once, in order.
     pub fn sources(&self) -> BTreeSet<KeySource> {
         self.default.iter().chain(self.own.values()).cloned().collect()
+    }
+
+    /// Every file that is read, each once.
+    pub fn files(&self) -> BTreeSet<PathBuf> {
+        let keysets = self.sources().into_iter().filter_map(|source| match source {
+            KeySource::File(path) => Some(path),
+            _ => None,
+        });
+        keysets.chain(self.issuers.files().cloned()).collect()
     }
 
     /// Whether `error` only says that a workspace's own file is not there.
@@ -178,7 +212,7 @@ impl Keys {
             let entry = loaded(source).map_or(Entry::Missing, Entry::Present);
             (workspace.clone(), entry)
         });
-        Keyring::new(self.default.as_ref().and_then(loaded), own.collect())
+        Keyring::new(self.default.as_ref().and_then(loaded), own.collect()).with_issuers(self.issuers.by_source())
     }
 }
 

@@ -4,16 +4,22 @@
 //! reason for which it is refused. In outputs `«email|"ann"»` is the token of that JSON value in that domain of the record's
 //! workspace, made here by the cipher alone: `«loose:email|"ann"»` its loose token, `«view:debug|"ann"»` its view token,
 //! `«email+32|"ann"»` padded to 32 bytes, `«beta/email|"ann"»` in another workspace than `acme`, `«s|="\ud800"»` a string that is
-//! sealed as JSON.
+//! sealed as JSON. In headers `«jwt|{"sub":"42"}»` is a JWT with these claims by the issuer of `jwks.json`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use openssl::hash::MessageDigest;
+use openssl::pkey::PKey;
+use openssl::sign::Signer;
 use serde::Deserialize;
 use sivcar::config::{Config, Surroundings};
 use sivcar::privacy::control::Table;
+use sivcar::privacy::jwt::Jwks;
 use sivcar::privacy::keyset::{Entry, Keyring, Keyset};
 use sivcar::privacy::policy::Policy;
 use sivcar::privacy::protect::{Outputs, Protector};
@@ -50,6 +56,8 @@ struct Wanted {
     key: Option<String>,
     #[serde(default)]
     headers: Vec<(String, String)>,
+    /// Milliseconds since the Unix epoch.
+    timestamp: Option<i64>,
     /// What the protected topic gets.
     protected: Option<String>,
     protected_headers: Option<Vec<(String, String)>>,
@@ -90,7 +98,21 @@ fn written(text: &str) -> String {
     out + rest
 }
 
+/// A JWT with these claims, by the issuer of the golden cases.
+fn jwt(claims: &str) -> String {
+    let pem = std::fs::read(folder().join("issuer.pem")).expect("the test issuer");
+    let key = PKey::private_key_from_pem(&pem).expect("a key");
+    let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let signed = format!("{}.{}", part(r#"{"alg":"RS256","kid":"golden","typ":"JWT"}"#), part(claims));
+    let mut signer = Signer::new(MessageDigest::sha256(), &key).expect("a signer");
+    let signature = signer.sign_oneshot_to_vec(signed.as_bytes()).expect("a signature");
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
 fn placed(sealer: &mut Sealer, place: &str, json: &str) -> String {
+    if place == "jwt" {
+        return jwt(json);
+    }
     let mut plaintext = match json.strip_prefix('=').unwrap_or(json) {
         string if json.starts_with('"') => serde_json::from_str::<String>(string).expect("a JSON string").into_bytes(),
         json => [b"\xff", format!("{json:15}").as_bytes()].concat(),
@@ -130,7 +152,11 @@ fn protector(case: &Case, config: &Config) -> Protector {
     }
     let policy = Policy::compile(&config.settings, &table).expect("a policy");
     let missing = case.missing_keyset.iter().map(|workspace| (workspace.clone(), Entry::Missing));
-    Protector::new(Arc::new(policy), Arc::new(Keyring::new(Some(Arc::new(keyset())), missing.collect())))
+    let keyring = Keyring::new(Some(Arc::new(keyset())), missing.collect());
+    let jwks =
+        |file: &PathBuf| Arc::new(Jwks::parse(&std::fs::read(file).expect("the test issuer's keys")).expect("a set"));
+    let issuers = config.issuers.iter().map(|(source, file)| (source.clone(), jwks(file)));
+    Protector::new(Arc::new(policy), Arc::new(keyring.with_issuers(issuers.collect())))
 }
 
 fn record(wanted: &Wanted) -> Record {
@@ -144,9 +170,9 @@ fn record(wanted: &Wanted) -> Record {
         key: wanted.key.clone().map(String::into_bytes),
         value: text.or(wanted.input_hex.as_ref().map(hex)),
         headers: headers
-            .map(|(name, value)| Header { name: name.clone(), value: Some(value.clone().into_bytes()) })
+            .map(|(name, value)| Header { name: name.clone(), value: Some(written(value).into_bytes()) })
             .collect(),
-        timestamp: None,
+        timestamp: wanted.timestamp,
     }
 }
 

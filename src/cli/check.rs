@@ -29,7 +29,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, output: &mut dyn Write, errors: &mut dyn Write) -> Result<Outcome, Failure> {
     let config = offline::config(&args.config)?;
-    offline::keys(&config)?;
+    offline::keys_and_issuers(&config)?;
     offline::policy(&config, &config.settings)?;
     let settings = cluster::settings(&config)?;
     output.write_all(config.effective().as_bytes()).map_err(|error| Failure::writing(&error))?;

@@ -27,6 +27,11 @@ pub fn keys(config: &Config) -> Result<Keys, Failure> {
     Ok(Keys::load(Some(config.keys.clone()), config.workspace_keys.clone())?)
 }
 
+/// The same with the keys by which gates check signatures, for who reads raw records.
+pub fn keys_and_issuers(config: &Config) -> Result<Keys, Failure> {
+    Ok(keys(config)?.with_issuers(config.issuers.clone())?)
+}
+
 /// The control table that the configuration's wishes alone make.
 pub fn table(config: &Config) -> Result<Table, Failure> {
     let mut table = Table::default();

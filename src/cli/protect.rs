@@ -1,6 +1,7 @@
 //! `sivcar protect`: the core as a filter, one document per line.
 
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::exit::{Failure, Outcome};
 use super::filter::{Streams, each_line};
@@ -41,11 +42,13 @@ pub fn run(args: &Args, streams: Streams) -> Result<Outcome, Failure> {
     let config = offline::config(&args.config)?;
     let source = offline::source(&config.settings, &args.source)?;
     let view = args.view.as_ref().map(|name| offline::view(&config.settings, source, name)).transpose()?;
-    let keys = offline::keys(&config)?;
+    let keys = offline::keys_and_issuers(&config)?;
     let policy = offline::policy(&config, &config.settings)?;
     let mut protector = Protector::new(policy, keys.ring());
-    // a line has no record key; of what is shown, nothing depends on it
-    let mut record = Record { key: Some(Vec::new()), headers: args.header.clone(), ..Record::default() };
+    // a line has no record key, and of what is shown nothing depends on it; a JWT among the headers is held against this moment
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let timestamp = i64::try_from(now.as_millis()).ok();
+    let mut record = Record { key: Some(Vec::new()), value: None, headers: args.header.clone(), timestamp };
     let mut outputs = Outputs::default();
     each_line(streams, config.settings.limits.record_bytes, |line, out| {
         let value = record.value.get_or_insert_default();

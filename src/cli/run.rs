@@ -39,7 +39,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<Outcome, Failure> {
     let config = offline::config(&args.config)?;
-    let keys = offline::keys(&config)?;
+    let keys = offline::keys_and_issuers(&config)?;
     telemetry::start_logs(args.log_format, None)?;
     telemetry::hide_panics();
     let log = cluster::connect(&config)?;

@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::exit::Failure;
-use crate::keys::{KeySource, Keys};
+use crate::keys::Keys;
 use crate::stream::context::Context;
 use crate::stream::log::Log;
 use crate::telemetry::Metrics;
@@ -106,15 +106,11 @@ impl Reloader {
     }
 }
 
-/// When each keyset file was changed, and its length; `None` where there is none.
+/// When each file of keys was changed, and its length; `None` where there is none.
 fn stamps(keys: &Keys) -> Vec<Stamp> {
-    let file = |source: &KeySource| match source {
-        KeySource::File(path) => Some(path.clone()),
-        _ => None,
-    };
     let stamp = |path: PathBuf| {
         let metadata = std::fs::metadata(path).ok()?;
         Some((metadata.modified().ok()?, metadata.len()))
     };
-    keys.sources().iter().filter_map(file).map(stamp).collect()
+    keys.files().into_iter().map(stamp).collect()
 }

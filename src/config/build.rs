@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
-use std::path::Path as Folder;
+use std::path::{Path as Folder, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -67,6 +67,9 @@ fn resolve(file: &mut File, folder: &Folder) {
             *path = folder.join(&*path).display().to_string();
         }
     }
+    for path in file.source.iter_mut().filter_map(|source| source.gate.as_mut()?.jwks.as_mut()) {
+        *path.get_mut() = folder.join(path.get_ref()).display().to_string();
+    }
 }
 
 /// What a profile source has without saying so, as the effective configuration shows it.
@@ -110,6 +113,7 @@ fn build(file: &File, folder: &Folder) -> Result<Config, Problem> {
         })?,
         keys: at(file.keys.as_ref().ok_or_else(none)?, |keys| key_source(keys, folder))?,
         workspace_keys: workspace_keys(file, folder)?,
+        issuers: issuers(file, folder),
         effective: String::new(),
     })
 }
@@ -198,6 +202,12 @@ fn kafka(written: &properties::Kafka) -> KafkaProperties {
 fn workspace_keys(file: &File, folder: &Folder) -> Result<BTreeMap<String, KeySource>, Problem> {
     let own = file.workspace.iter().filter_map(|workspace| Some((workspace.id.get_ref(), workspace.keys.as_ref()?)));
     own.map(|(id, keys)| Ok((id.clone(), at(keys, |keys| key_source(keys, folder))?))).collect()
+}
+
+/// By source, where the keys stand by which its gate checks signatures.
+fn issuers(file: &File, folder: &Folder) -> BTreeMap<String, PathBuf> {
+    let named = file.source.iter().filter_map(|source| Some((&source.topic, source.gate.as_ref()?.jwks.as_ref()?)));
+    named.map(|(topic, path)| (topic.get_ref().clone(), folder.join(path.get_ref()))).collect()
 }
 
 fn key_source(keys: &file::Keys, folder: &Folder) -> Result<KeySource, String> {

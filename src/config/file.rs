@@ -192,8 +192,22 @@ pub(super) struct Source {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Gate {
     pub header: Text,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accepted: Vec<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<Text>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Spanned<Claims>>,
+}
+
+/// `[source.gate.claims]`.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Claims {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
 }
 
 /// `[[domain]]`.

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::keys::KeySource;
@@ -63,6 +63,8 @@ pub struct Config {
     pub keys: KeySource,
     /// Where the keysets of workspaces with their own come from, by workspace.
     pub workspace_keys: BTreeMap<String, KeySource>,
+    /// The files with the public keys of issuers, by the source whose gate looks at their signatures.
+    pub issuers: BTreeMap<String, PathBuf>,
     effective: String,
 }
 

@@ -8,7 +8,7 @@ use super::file::{self, File};
 use super::layouts;
 use super::number::topic;
 use super::substitute::Problem;
-use crate::privacy::gate::Gate;
+use crate::privacy::gate::{Claims, Gate};
 use crate::privacy::settings::{Layout, Source, SourceKind};
 
 pub(super) fn source(written: &file::Source, file: &File, own: &[Layout]) -> Result<Source, Problem> {
@@ -33,15 +33,24 @@ pub(super) fn source(written: &file::Source, file: &File, own: &[Layout]) -> Res
             .map(|topic| events(written, file, &topic))
             .transpose()?,
         partitioner: of_profiles("partitioner", written, &written.partitioner)?.unwrap_or_default(),
-        gate: written.gate.as_ref().map(gate),
+        gate: written.gate.as_ref().map(gate).transpose()?,
     })
 }
 
-fn gate(written: &file::Gate) -> Gate {
-    Gate {
+fn gate(written: &file::Gate) -> Result<Gate, Problem> {
+    let claims = written.claims.as_ref();
+    if let (Some(claims), None) = (claims, &written.jwks) {
+        return wrong(claims, "claims are those of JWTs; set jwks to the file of the issuer's public keys".to_owned());
+    }
+    if let Some(claims) = claims.filter(|claims| claims.get_ref().id.is_none() && claims.get_ref().uuid.is_none()) {
+        return wrong(claims, "claims must name the claim of id, of uuid or of both".to_owned());
+    }
+    let named = claims.map(Spanned::get_ref).map(|claims| Claims { id: claims.id.clone(), uuid: claims.uuid.clone() });
+    Ok(Gate {
         header: written.header.get_ref().clone(),
         accepted: written.accepted.iter().map(|value| value.get_ref().clone()).collect(),
-    }
+        jwt: written.jwks.as_ref().map(|_| named.unwrap_or_default()),
+    })
 }
 
 /// The value of a key that only a profile source has.

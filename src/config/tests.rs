@@ -90,6 +90,9 @@ fn the_example_says_what_its_comments_say() {
     assert!(matches!(&config.workspace_keys["partner"], KeySource::Command(words) if words.len() == 5));
     let gate = settings.sources[0].gate.as_ref().expect("the first source has one");
     assert_eq!((gate.header.as_str(), gate.accepted.len()), ("x-authenticated", 2));
+    assert_eq!(config.issuers["raw.web"], Path::new("/etc/sivcar/issuer.jwks.json"));
+    let claims = gate.jwt.as_ref().map(|claims| (claims.id.as_deref(), claims.uuid.as_deref()));
+    assert_eq!(claims, Some((Some("sub"), Some("account"))));
     let till = &settings.sources[1];
     assert_eq!((till.ids, till.case), (Ids::Seal, Case::Exact));
     assert_eq!(till.layout.event.iter().map(|path| path.text()).collect::<Vec<_>>(), ["what", "legacy.what"]);
@@ -369,7 +372,15 @@ fn a_gate_that_lets_nothing_or_everything_pass_is_refused() {
         ("gate = {}\n", "f:9:8: key \"header\" is missing"),
         (
             "gate = { header = \"h\" }\n",
-            "f:5:9: source \"raw\": gate: accepted lists no value, so that no record with an id would pass",
+            "f:5:9: source \"raw\": gate: it has neither accepted values nor jwks, so that no record with an id would pass",
+        ),
+        (
+            "gate = { header = \"h\", claims = { id = \"sub\" } }\n",
+            "f:9:33: claims are those of JWTs; set jwks to the file of the issuer's public keys",
+        ),
+        (
+            "gate = { header = \"h\", jwks = \"j\", claims = {} }\n",
+            "f:9:45: claims must name the claim of id, of uuid or of both",
         ),
         (
             "layout = \"l\"\ngate = { header = \"h\", accepted = [\"a\"] }\n[[layout]]\nname = \"l\"\nworkspace = \"w\"\n",

@@ -221,3 +221,39 @@ fn a_hardened_process_leaves_no_core() {
     assert_eq!(getrlimit(Resource::Core).maximum, Some(0));
     assert_eq!(dumpable_behavior(), Ok(DumpableBehavior::NotDumpable));
 }
+
+#[test]
+fn keys_of_issuers_are_read_anew_and_a_bad_set_is_refused() {
+    let folder = folder();
+    let (keyset_file, path) = (folder.path().join("keyset.json"), folder.path().join("jwks.json"));
+    create(&keyset_file, &keyset(1, 7)).expect("created");
+    let load = || Keys::load(Some(file(&keyset_file)), BTreeMap::new()).expect("loaded");
+    let files = BTreeMap::from(["raw", "users"].map(|source| (source.to_owned(), path.clone())));
+    let refused =
+        |files: &BTreeMap<String, PathBuf>| load().with_issuers(files.clone()).err().map(|error| error.to_string());
+    let place = format!("JWK set in file {}", path.display());
+    assert_eq!(refused(&files), Some(format!("{place}: it does not exist; correct the path")));
+    let folder_for_file = BTreeMap::from([("raw".to_owned(), folder.path().to_owned())]);
+    assert!(refused(&folder_for_file).is_some_and(|text| text.ends_with("it is not a regular file; name a file")));
+    let good = include_str!("../../tests/golden/jwks.json");
+    fs::write(&path, good).expect("written");
+    open_to(&path, 0o644);
+    let mut keys = load().with_issuers(files.clone()).expect("loaded");
+    let first = keys.ring();
+    assert!(first.issuers("raw").is_some() && first.issuers("users").is_some() && first.issuers("other").is_none());
+    assert!(first.promoted(&BTreeMap::new()).expect("the same").issuers("raw").is_some());
+    assert_eq!(keys.files(), [keyset_file.clone(), path.clone()].into());
+    assert!(!keys.reload().changed);
+
+    fs::write(&path, "{\"keys\":[]}").expect("written");
+    let reload = keys.reload();
+    assert!(!reload.changed && Arc::ptr_eq(&keys.ring(), &first));
+    let told: Vec<String> = reload.refused.iter().map(KeysError::to_string).collect();
+    assert_eq!(told, [format!("{place}: it has no RSA key for RS256 or RS512")]);
+    open_to(&path, 0o666);
+    assert_eq!(keys.reload().refused[0].problem, Problem::IssuersTooOpen(0o666));
+    open_to(&path, 0o644);
+    fs::write(&path, good.replace("golden", "another")).expect("written");
+    assert!(keys.reload().changed);
+    assert!(keys.ring().issuers("raw").is_some() && !Arc::ptr_eq(&keys.ring(), &first));
+}

@@ -1,12 +1,22 @@
 //! The identification gate: a record that tells whose it is must carry the header that says it was authenticated.
 //!
-//! Whoever writes raw topics on behalf of the public (a collector, say) writes that header. Always holds: where the header occurs
-//! several times, or in several spellings, each occurrence must be accepted; a null value never is. The header never reaches an
-//! output. Deliberately not here: who may write the raw topic; the gate is as strong as that.
+//! Whoever writes raw topics on behalf of the public (a collector, say) writes that header: one of a few words, or the JWT that the
+//! issuer signed. Always holds: where the header occurs several times, or in several spellings, each occurrence must be accepted; a null
+//! value never is; where claims tell whose record it may be, they vouch for every identifier that it has. The header never reaches an
+//! output. Deliberately not here: who may write the raw topic; but for a signature, the gate is as strong as that.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use serde_json::{Map, Value};
+
+use super::jwt::Jwks;
+use super::layout::Located;
+use super::scan::{Document, Kind};
 use crate::record::{Header, Record};
+
+/// What may stand before a JWT, as in HTTP's `Authorization` (RFC 6750).
+const BEARER: &str = "bearer ";
 
 /// What a source asks of a record that has an id or uuid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +25,35 @@ pub struct Gate {
     pub header: String,
     /// The values that say it was authenticated, byte by byte.
     pub accepted: BTreeSet<String>,
+    /// Whether a JWT that one of the source's issuers signed says so too, and what it must claim.
+    pub jwt: Option<Claims>,
+}
+
+/// The names of the claims that tell whose record it may be. With neither the signature is enough.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// Claims the id.
+    pub id: Option<String>,
+    /// Claims the uuid.
+    pub uuid: Option<String>,
+}
+
+/// Whose a record is, as it tells itself.
+#[derive(Clone, Default)]
+pub struct Subject<'a> {
+    id: Option<Cow<'a, [u8]>>,
+    uuid: Option<Cow<'a, [u8]>>,
+}
+
+impl<'a> Subject<'a> {
+    /// The identifiers of `document`.
+    pub fn of(document: &Document<'a>, located: &Located) -> Self {
+        let text = |node: usize| match document.node(node).kind {
+            Kind::String => document.string(node),
+            _ => Cow::Borrowed(document.raw(document.node(node).value).as_bytes()),
+        };
+        Self { id: located.id.map(text), uuid: located.uuid.map(text) }
+    }
 }
 
 impl Gate {
@@ -23,25 +62,63 @@ impl Gate {
         header.name.eq_ignore_ascii_case(&self.header)
     }
 
-    /// Whether `record` says that it was authenticated.
-    pub fn admits(&self, record: &Record) -> bool {
+    /// Whether `record`, which is of `subject`, says that it was authenticated. A subject without identifiers is one that the record key
+    /// names, and no claim.
+    pub fn admits(&self, record: &Record, subject: &Subject, issuers: Option<&Jwks>) -> bool {
         let mut said = record.headers.iter().filter(|header| self.is_named(header)).peekable();
-        said.peek().is_some() && said.all(|header| header.value.as_deref().is_some_and(|value| self.accepts(value)))
+        let accepts = |header: &Header| {
+            let value = header.value.as_deref().and_then(|value| std::str::from_utf8(value).ok());
+            value.is_some_and(|value| {
+                self.accepted.contains(value) || self.vouches(value, record.timestamp, subject, issuers)
+            })
+        };
+        said.peek().is_some() && said.all(accepts)
     }
 
-    fn accepts(&self, value: &[u8]) -> bool {
-        std::str::from_utf8(value).is_ok_and(|value| self.accepted.contains(value))
+    fn vouches(&self, value: &str, at: Option<i64>, subject: &Subject, issuers: Option<&Jwks>) -> bool {
+        let (Some(names), Some(issuers)) = (&self.jwt, issuers) else { return false };
+        let scheme = value.get(..BEARER.len()).filter(|scheme| scheme.eq_ignore_ascii_case(BEARER));
+        let token = value[scheme.map_or(0, str::len)..].trim_start_matches(' ');
+        issuers.claims(token, at).is_some_and(|claims| names.are_of(&claims, subject))
     }
 
-    /// Refuses a gate that would admit nothing, or whose header is gone before it is looked at.
+    /// Refuses a gate that would admit nothing.
     pub(super) fn check(&self) -> Result<(), String> {
         if self.header.is_empty() {
             return Err("gate: header must be the name of a header".to_owned());
         }
-        if self.accepted.is_empty() {
-            return Err("gate: accepted lists no value, so that no record with an id would pass".to_owned());
+        if self.accepted.is_empty() && self.jwt.is_none() {
+            return Err(
+                "gate: it has neither accepted values nor jwks, so that no record with an id would pass".to_owned()
+            );
         }
         Ok(())
+    }
+}
+
+impl Claims {
+    /// Whether `claims` name every identifier of `subject`, where any is to be claimed.
+    fn are_of(&self, claims: &Map<String, Value>, subject: &Subject) -> bool {
+        let claimed = |name: &Option<String>, own: &[u8]| {
+            let claim = name.as_ref().and_then(|name| claims.get(name)).and_then(text);
+            claim.is_some_and(|claim| claim.as_bytes() == own)
+        };
+        let named = |name: &Option<String>, own: &Option<Cow<[u8]>>| own.as_ref().is_none_or(|own| claimed(name, own));
+        let signature_is_enough = self.id.is_none() && self.uuid.is_none();
+        let identified = subject.id.is_some() || subject.uuid.is_some();
+        signature_is_enough || identified && named(&self.id, &subject.id) && named(&self.uuid, &subject.uuid)
+    }
+}
+
+/// The text of a claim that may name somebody: `"42"` and 42 name the same, for a subject is a string by RFC 7519 and an id may be a number.
+fn text(claim: &Value) -> Option<Cow<'_, str>> {
+    match claim {
+        Value::String(text) => Some(Cow::Borrowed(text)),
+        Value::Number(number) => {
+            let text = number.to_string();
+            (!text.contains(['.', 'e', 'E'])).then_some(Cow::Owned(text))
+        }
+        _ => None,
     }
 }
 
@@ -50,10 +127,12 @@ mod tests {
     use super::*;
 
     fn admits(headers: &[(&str, Option<&str>)]) -> bool {
-        let gate = Gate { header: "X-Auth".into(), accepted: ["jwt".into(), "client-key".into()].into() };
+        let accepted = ["jwt".into(), "client-key".into()].into();
+        let gate = Gate { header: "X-Auth".into(), accepted, jwt: None };
         let header =
             |(name, value): &(&str, Option<&str>)| Header { name: (*name).into(), value: value.map(Into::into) };
-        gate.admits(&Record { headers: headers.iter().map(header).collect(), ..Record::default() })
+        let record = Record { headers: headers.iter().map(header).collect(), ..Record::default() };
+        gate.admits(&record, &Subject::default(), None)
     }
 
     #[test]
@@ -71,6 +150,38 @@ mod tests {
             &[("X-Auth", Some("jwt")), ("X-Auth", None)],
         ] {
             assert!(!admits(refused), "{refused:?}");
+        }
+    }
+
+    fn subject<'a>(id: Option<&'a str>, uuid: Option<&'a str>) -> Subject<'a> {
+        let bytes = |text: &'a str| Cow::Borrowed(text.as_bytes());
+        Subject { id: id.map(bytes), uuid: uuid.map(bytes) }
+    }
+
+    #[test]
+    fn claims_vouch_for_every_identifier_or_for_none() {
+        let names =
+            |id: Option<&str>, uuid: Option<&str>| Claims { id: id.map(Into::into), uuid: uuid.map(Into::into) };
+        let claims = serde_json::json!({ "sub": "42", "uid": "u-1", "n": 42, "f": 42.0, "l": ["42"], "z": null });
+        let claims = claims.as_object().unwrap();
+        for (names, subject, are) in [
+            (names(None, None), subject(Some("7"), Some("8")), true),
+            (names(None, None), subject(None, None), true),
+            (names(Some("sub"), None), subject(Some("42"), None), true),
+            (names(Some("n"), None), subject(Some("42"), None), true),
+            (names(Some("sub"), Some("uid")), subject(Some("42"), Some("u-1")), true),
+            (names(Some("sub"), Some("uid")), subject(None, Some("u-1")), true),
+            (names(Some("sub"), None), subject(Some("43"), None), false),
+            (names(Some("sub"), None), subject(Some("42 "), None), false),
+            (names(Some("sub"), None), subject(Some("42"), Some("u-1")), false),
+            (names(Some("sub"), Some("uid")), subject(Some("42"), Some("u-2")), false),
+            (names(Some("sub"), Some("absent")), subject(Some("42"), Some("u-1")), false),
+            (names(Some("f"), None), subject(Some("42.0"), None), false),
+            (names(Some("l"), None), subject(Some("42"), None), false),
+            (names(Some("z"), None), subject(Some("null"), None), false),
+            (names(Some("sub"), None), subject(None, None), false),
+        ] {
+            assert_eq!(names.are_of(claims, &subject), are, "{names:?}");
         }
     }
 }

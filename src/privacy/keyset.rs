@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::jwt::Jwks;
 use super::mark::EVERYWHERE;
 use crate::secret::Secret;
 
@@ -205,17 +206,28 @@ pub enum Entry {
     Missing,
 }
 
-/// The keysets of a process: a default one and those that workspaces have of their own. Cheap to clone.
+/// The keysets of a process: a default one and those that workspaces have of their own; and the public keys of issuers. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Keyring {
     default: Option<Arc<Keyset>>,
     own: BTreeMap<String, Entry>,
+    issuers: BTreeMap<String, Arc<Jwks>>,
 }
 
 impl Keyring {
     /// A keyring of a default keyset, where there is one, and of the workspaces' own.
     pub fn new(default: Option<Arc<Keyset>>, own: BTreeMap<String, Entry>) -> Self {
-        Self { default, own }
+        Self { default, own, issuers: BTreeMap::new() }
+    }
+
+    /// The same keysets beside these keys of issuers, by the source whose gate looks at their signatures.
+    pub fn with_issuers(self, issuers: BTreeMap<String, Arc<Jwks>>) -> Self {
+        Self { issuers, ..self }
+    }
+
+    /// Whose signatures the gate of the source `topic` takes.
+    pub fn issuers(&self, topic: &str) -> Option<&Jwks> {
+        self.issuers.get(topic).map(Arc::as_ref)
     }
 
     /// The keyset that seals for `workspace`: its own, or the default where it has none. `None` means `keyset_missing`: its own
@@ -248,7 +260,7 @@ impl Keyring {
             Ok((workspace.clone(), entry))
         });
         let default = self.default.as_ref().map(|keyset| promoted(EVERYWHERE, keyset)).transpose()?;
-        Ok(Keyring { default, own: own.collect::<Result<_, _>>()? })
+        Ok(Keyring { default, own: own.collect::<Result<_, _>>()?, issuers: self.issuers.clone() })
     }
 
     /// The keyset of `[keys]`, which also seals dead letters of unknown workspaces.

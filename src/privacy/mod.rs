@@ -9,6 +9,7 @@ pub mod error;
 pub mod fields;
 pub mod fold;
 pub mod gate;
+pub mod jwt;
 pub mod keyset;
 pub mod layout;
 pub mod mark;

@@ -18,6 +18,7 @@ use super::canonical;
 use super::error::Reason;
 use super::fields::{Fields, Search};
 use super::fold;
+use super::gate::Subject;
 use super::keyset::Keyring;
 use super::layout::{self, Located};
 use super::mark::EVERYWHERE;
@@ -35,6 +36,7 @@ pub use super::page::{OWN_HEADERS, POLICY_HEADER, STAGE_HEADER, SYNTHETIC_HEADER
 pub struct Protector {
     pub(super) policy: Arc<Policy>,
     pub(super) sealer: ValueSealer,
+    keyring: Arc<Keyring>,
     /// Of the record, or of the profile that a synthetic event tells of.
     pub(super) read: Scratch,
     /// Of the synthetic event.
@@ -113,7 +115,8 @@ impl From<Reason> for Rejection {
 impl Protector {
     /// A protector under `policy` and `keyring`.
     pub fn new(policy: Arc<Policy>, keyring: Arc<Keyring>) -> Self {
-        Self { policy, sealer: ValueSealer::new(keyring), read: Scratch::default(), made: Scratch::default() }
+        let sealer = ValueSealer::new(keyring.clone());
+        Self { policy, sealer, keyring, read: Scratch::default(), made: Scratch::default() }
     }
 
     /// The policy it protects under.
@@ -218,8 +221,9 @@ impl Protector {
         let workspace = workspace.unwrap_or(EVERYWHERE);
         let mut sealer = self.sealer.of(workspace).map_err(rejected)?;
         // a deletion names the profile by its record key
-        let identified = source.kind == SourceKind::Profile;
-        check_gate(source, record, identified && !known.admitted).map_err(rejected)?;
+        if source.kind == SourceKind::Profile && !known.admitted {
+            check_gate(source, record, &self.keyring, Subject::default()).map_err(rejected)?;
+        }
         outputs.protected = protected_record(policy, source, workspace, record, None);
         for (index, view, topic) in views_of(policy, source) {
             let pinned = policy.pinned(topic, Some(workspace)).map(|pinning| pinning.id);
@@ -238,7 +242,7 @@ impl Protector {
         known: Known,
         outputs: &mut Outputs,
     ) -> Result<(), Rejection> {
-        let Self { sealer, read: Scratch { tape, located, fields }, .. } = self;
+        let Self { sealer, keyring, read: Scratch { tape, located, fields }, .. } = self;
         let settings = policy.settings();
         let source = &settings.sources[source_index];
         let text = scan::scan(value, &settings.limits, tape)?;
@@ -248,8 +252,9 @@ impl Protector {
         let rejected = |reason| Rejection { reason, workspace: Some(workspace.clone().into_owned()) };
         check_key(source, record).map_err(rejected)?;
         let mut sealer = sealer.of(&workspace).map_err(rejected)?;
-        let identified = located.id.or(located.uuid).is_some();
-        check_gate(source, record, identified && !known.admitted).map_err(rejected)?;
+        if !known.admitted && located.id.or(located.uuid).is_some() {
+            check_gate(source, record, keyring, Subject::of(&document, located)).map_err(rejected)?;
+        }
         let rules = policy.rules(source, &workspace);
         let event = located.event.and_then(|node| rules.event(&layout::word_text(&document, node)));
         let search = Search { rules, located, event, ids: source.ids, case: source.case, noted: &[] };
@@ -271,10 +276,10 @@ fn check_key(source: &Source, record: &Record) -> Result<(), Reason> {
     if lacks { Err(Reason::ProfileWithoutKey) } else { Ok(()) }
 }
 
-/// A record that tells whose it is, and was not admitted before, must say that it was authenticated, where the source asks for it.
-fn check_gate(source: &Source, record: &Record, identified: bool) -> Result<(), Reason> {
+/// A record that tells whose it is must say that it was authenticated, where the source asks for it.
+fn check_gate(source: &Source, record: &Record, keyring: &Keyring, subject: Subject) -> Result<(), Reason> {
     match &source.gate {
-        Some(gate) if identified && !gate.admits(record) => Err(Reason::Identification),
+        Some(gate) if !gate.admits(record, &subject, keyring.issuers(&source.topic)) => Err(Reason::Identification),
         _ => Ok(()),
     }
 }

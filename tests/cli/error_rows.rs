@@ -106,6 +106,28 @@ fn a_keyset_that_may_not_be_read() {
     row("the keyset may not be read").ended(code, &errors, &[("file", "keyset.json")]);
 }
 
+/// Asserts that a gate cannot check signatures by `jwks.json`, once it was written with this text and mode.
+#[track_caller]
+fn no_issuer(when: &str, text: Option<(&str, u32)>, names: &[(&str, &str)]) {
+    let bench = Bench::new();
+    let gate = "dead-letters = \"dead\"\ngate = { header = \"auth\", jwks = \"jwks.json\" }\n";
+    bench.write("gated.toml", &CONFIG.replacen("dead-letters = \"dead\"\n", gate, 1));
+    if let Some((text, mode)) = text {
+        bench.write("jwks.json", text);
+        bench.mode("jwks.json", mode);
+    }
+    let (code, output, errors) = bench.run("check --config gated.toml", "");
+    assert_eq!(output, "");
+    row(when).ended(code, &errors, &[&[("file", "jwks.json")], names].concat());
+}
+
+#[test]
+fn issuers_that_cannot_be_had() {
+    no_issuer("an issuer's keys are missing", None, &[]);
+    no_issuer("others may write an issuer's keys", Some(("{}", 0o664)), &[("mode", "0664")]);
+    no_issuer("an issuer's keys are none", Some(("{}", 0o644)), &[("line", "1"), ("column", "2")]);
+}
+
 #[test]
 fn a_port_that_is_taken() {
     let bench = Bench::new();

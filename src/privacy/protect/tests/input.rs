@@ -109,7 +109,7 @@ fn a_deletion_is_of_the_workspace_that_its_state_tells() {
 
 #[test]
 fn what_is_made_of_the_state_passed_the_gate_when_it_came() {
-    let gate = Gate { header: "auth".to_owned(), accepted: ["jwt".to_owned()].into() };
+    let gate = Gate { header: "auth".to_owned(), accepted: ["jwt".to_owned()].into(), jwt: None };
     let gated = Source { gate: Some(gate), ..profiles() };
     let policy = Policy::compile(&settings(gated, Vec::new()), &table(&[])).expect("the policy compiles");
     let keyring = Keyring::new(Some(Arc::new(keyset())), BTreeMap::new());

@@ -62,7 +62,7 @@ fn state_over_its_budget_stops_the_task() {
 #[test]
 fn the_gate_is_asked_once_for_what_is_read_and_never_by_the_walk() {
     let mut world = World::new();
-    let gate = Gate { header: "auth".into(), accepted: ["jwt".to_owned()].into() };
+    let gate = Gate { header: "auth".into(), accepted: ["jwt".to_owned()].into(), jwt: None };
     let mut settings = Settings::clone(&world.plan.settings);
     settings.sources[1].gate = Some(gate);
     world.plan.settings = Arc::new(settings);
