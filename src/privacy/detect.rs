@@ -1,0 +1,211 @@
+//! Detection: the values of one document that no mark speaks of, and that a matcher takes for personal data.
+//!
+//! One pass over the tape, apart from that of the marks, and only where a source asks for it. What the name of a key says is found once
+//! and kept ([`names::Names`]). Found are single values; arrays and objects are entered. Only where the *name* of a key looks like personal
+//! data is it the object around, or the member goes. Always holds: a value under a mark, and all inside it, is not looked at, nor are
+//! the words of the layout. Deliberately not here: what becomes of what was found.
+
+mod names;
+mod query;
+
+use super::fields::Field;
+use super::layout::{Holds, Located};
+use super::matcher::{By, Found, Leaf, MatcherIndex, Matchers, Name, Scope};
+use super::scan::{Document, Kind};
+use names::Names;
+
+/// A value that was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Detected {
+    /// Its node: a member or an element.
+    pub node: usize,
+    /// By what.
+    pub found: Found,
+    /// Whether nothing helps but to remove it, for its own key tells what nobody may see.
+    pub goes: bool,
+}
+
+/// What is asked about one document.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    /// The document.
+    pub document: &'a Document<'a>,
+    /// What is looked for.
+    pub matchers: &'a Matchers,
+    /// Where its parts stand.
+    pub located: &'a Located,
+    /// What marks speak of, in document order.
+    pub marked: &'a [Field],
+    /// Members that go anyway, in document order.
+    pub own: &'a [usize],
+}
+
+/// Finds. Owned by one worker, and reused from record to record.
+#[derive(Default)]
+pub struct Detector {
+    names: Names,
+    open: Vec<Around>,
+}
+
+/// What holds around a value.
+#[derive(Clone, Copy)]
+struct Around {
+    /// The object or array.
+    node: usize,
+    /// The first node behind it.
+    end: usize,
+    /// What its values belong to.
+    scope: Scope,
+    /// The matcher that found the key around, if one did.
+    matcher: Option<MatcherIndex>,
+    /// Of an array: what its key says, which holds for its elements.
+    says: Option<Name>,
+    /// The nearest member: the object or array itself, or what it is an element of. The root has none.
+    member: Option<usize>,
+    /// Whether numbers with dots between are a version here.
+    version: bool,
+}
+
+impl Detector {
+    /// Finds what a document holds and writes it to `detected`, in document order, each node once.
+    pub fn find(&mut self, question: &Question, detected: &mut Vec<Detected>) {
+        detected.clear();
+        self.open.clear();
+        let nodes = question.document.nodes();
+        let scope = container(question.located, 0).unwrap_or_default();
+        let root = Around { node: 0, end: nodes.len(), scope, matcher: None, says: None, member: None, version: false };
+        let (mut around, mut at) = (root, 1);
+        let mut marked = question.marked.iter().map(|field| field.node).peekable();
+        let mut own = question.own.iter().copied().peekable();
+        while at < nodes.len() {
+            while around.end <= at {
+                around = self.open.pop().unwrap_or(root);
+            }
+            while marked.next_if(|node| *node < at).is_some() || own.next_if(|node| *node < at).is_some() {}
+            let node = &nodes[at];
+            if marked.peek() == Some(&at) || own.peek() == Some(&at) {
+                at = node.next as usize;
+                continue;
+            }
+            let says =
+                if node.key.is_some() { self.key(question, at, &around) } else { around.says.unwrap_or_default() };
+            if let Some(matcher) = says.looks.filter(|_| node.key.is_some()) {
+                detected.push(by_key(question, at, &around, matcher));
+            }
+            match node.kind {
+                Kind::Object | Kind::Array => {
+                    self.open.push(around);
+                    around = inside(question, at, &around, &says);
+                }
+                _ if question.located.is_word(at) => {}
+                kind => {
+                    let found = self.value(question, at, kind, &around, &says);
+                    detected.extend(found.map(|found| Detected { node: at, found, goes: false }));
+                }
+            }
+            at += 1;
+        }
+        settle(question.matchers, detected);
+    }
+
+    /// What the key of the member `at` says; where it may go on with the key around, what both say.
+    fn key(&mut self, question: &Question, at: usize, around: &Around) -> Name {
+        let Question { document, matchers, .. } = question;
+        let key = document.key(at).unwrap_or_default();
+        let says = self.names.says(matchers, &key);
+        match around.member.and_then(|member| document.key(member)) {
+            Some(outer) if says.joins => {
+                let both = self.names.says(matchers, &[&outer, b" ".as_slice(), &key].concat());
+                Name { matched: both.matched.or(says.matched), ..says }
+            }
+            _ => says,
+        }
+    }
+
+    /// What finds the string, number or boolean `at`.
+    fn value(&mut self, question: &Question, at: usize, kind: Kind, around: &Around, says: &Name) -> Option<Found> {
+        let Question { document, matchers, .. } = question;
+        let leaf = match kind {
+            Kind::String => Leaf::Text,
+            Kind::Number => Leaf::Number,
+            Kind::True | Kind::False => Leaf::Truth,
+            Kind::Null | Kind::Array | Kind::Object => return None,
+        };
+        let outer = around.matcher.filter(|_| !says.aside && leaf != Leaf::Truth);
+        let outer = outer.map(|matcher| Found { matcher, by: By::Name });
+        let named = says.matched(around.scope, leaf).or(outer);
+        if leaf == Leaf::Truth || named.is_some_and(|found| matchers.is_red(found.matcher)) {
+            return named;
+        }
+        let text = document.string(at);
+        let version = says.version || around.version;
+        let looks = matchers.value(&text, version);
+        let found = matchers.first(named, looks);
+        if found.is_some() || leaf == Leaf::Number { found } else { self.query(matchers, &text) }
+    }
+
+    /// What finds a part of the query or the fragment of a URL.
+    fn query(&mut self, matchers: &Matchers, text: &[u8]) -> Option<Found> {
+        let mut found = None;
+        for (name, value) in query::pairs(text) {
+            let named =
+                self.names.says(matchers, &name).matched(Scope::Thing, Leaf::Text).filter(|_| !value.is_empty());
+            found = matchers.first(found, matchers.first(named, matchers.value(&value, false)));
+        }
+        found.map(|found| Found { by: By::Part, ..found })
+    }
+}
+
+/// What holds inside the object or array `at`.
+fn inside(question: &Question, at: usize, around: &Around, says: &Name) -> Around {
+    let node = question.document.node(at);
+    let named = says.matched(around.scope, Leaf::Text).map(|found| found.matcher);
+    let scope = container(question.located, at).or(says.scope).unwrap_or(around.scope);
+    let array = node.kind == Kind::Array;
+    Around {
+        node: at,
+        end: node.next as usize,
+        scope: if array { around.scope } else { scope },
+        matcher: named.or(around.matcher.filter(|_| !says.aside)),
+        says: array.then_some(*says),
+        member: if node.key.is_some() { Some(at) } else { around.member },
+        version: says.version || around.version,
+    }
+}
+
+/// What is found where the key of the member `at` looks like personal data: the object around, so that the key goes with it; where
+/// that is the root, or holds what the layout reads, the member alone.
+fn by_key(question: &Question, at: usize, around: &Around, matcher: MatcherIndex) -> Detected {
+    let located = question.located;
+    let words = [located.workspace, located.event, located.id, located.uuid].into_iter().flatten();
+    let containers = located.containers.iter().map(|(node, _)| *node);
+    let holds = words.chain(containers).any(|node| around.node <= node && node < around.end);
+    let goes = around.node == 0 || holds;
+    Detected { node: if goes { at } else { around.node }, found: Found { matcher, by: By::Value }, goes }
+}
+
+/// Puts what was found in document order, and of each node what counts.
+fn settle(matchers: &Matchers, detected: &mut Vec<Detected>) {
+    detected.sort_by_key(|detected| detected.node); // stable, and mostly in order already
+    detected.dedup_by(|later, first| {
+        let same = later.node == first.node;
+        if same {
+            first.goes |= later.goes;
+            first.found = matchers.first(Some(first.found), Some(later.found)).unwrap_or(first.found);
+        }
+        same
+    });
+}
+
+/// What the values of a container of the layout belong to.
+fn container(located: &Located, node: usize) -> Option<Scope> {
+    let first = located.containers.partition_point(|(object, _)| *object < node);
+    let (_, holds) = located.containers.get(first).filter(|(object, _)| *object == node)?;
+    Some(match holds {
+        Holds::Attributes => Scope::Person,
+        Holds::Parameters => Scope::Open,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! Matchers of a configuration's own.
+//!
+//! Always holds: a pattern was compiled when the configuration was read, with a bounded size, and runs in time linear in the text.
+
+use std::collections::BTreeSet;
+
+use regex::{Regex, RegexBuilder, bytes};
+
+use super::{Matcher, is_same};
+use crate::privacy::fold;
+
+/// What a custom matcher looks at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum On {
+    /// The names of keys.
+    #[default]
+    Key,
+    /// Values.
+    Value,
+}
+
+/// How it looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Looking {
+    /// The same text; names are compared as a source of `case = "fold"` compares them.
+    #[default]
+    Exact,
+    /// A regular expression that matches a part.
+    Regex,
+    /// More than 0.7 by Dice's coefficient, over the sets of pairs of letters, in lower case and without signs.
+    Similar,
+}
+
+/// A matcher of the configuration's own.
+#[derive(Clone, Debug)]
+pub struct Custom {
+    /// What becomes of what it finds.
+    pub matcher: Matcher,
+    on: On,
+    tests: Vec<Test>,
+}
+
+#[derive(Clone, Debug)]
+enum Test {
+    Exact(String),
+    Name(Regex),
+    Value(bytes::Regex),
+    Similar(BTreeSet<[char; 2]>),
+}
+
+/// The most that one compiled pattern may take, in bytes.
+const PATTERN_BYTES: usize = 1 << 20;
+
+/// Names and values that are more alike than this are similar.
+const DICE_LEAST: f64 = 0.7;
+
+/// The longest text that can be similar to something, in bytes: pairs are counted, not matched.
+const SIMILAR_BYTES_MAX: usize = 256;
+
+impl Custom {
+    /// A matcher that finds each of `texts`, which are names, values or patterns.
+    ///
+    /// # Errors
+    /// What is wrong with a text.
+    pub fn new(matcher: Matcher, on: On, looking: Looking, texts: &[String]) -> Result<Self, String> {
+        let test = |text: &String| {
+            if text.is_empty() {
+                return Err("must not be empty".to_owned());
+            }
+            let wrong = |_| "is no regular expression, or too large a one".to_owned();
+            match (looking, on) {
+                (Looking::Exact, _) => Ok(Test::Exact(text.clone())),
+                (Looking::Regex, On::Key) => {
+                    RegexBuilder::new(text).size_limit(PATTERN_BYTES).build().map(Test::Name).map_err(wrong)
+                }
+                (Looking::Regex, On::Value) => {
+                    let built = bytes::RegexBuilder::new(text).size_limit(PATTERN_BYTES).build();
+                    built.map(Test::Value).map_err(wrong)
+                }
+                (Looking::Similar, _) => {
+                    let pairs = pairs(text);
+                    if pairs.is_empty() {
+                        Err("has no two letters or digits".to_owned())
+                    } else {
+                        Ok(Test::Similar(pairs))
+                    }
+                }
+            }
+        };
+        Ok(Self { matcher, on, tests: texts.iter().map(test).collect::<Result<_, _>>()? })
+    }
+
+    /// Whether it finds the key `name`.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.on == On::Key
+            && self.tests.iter().any(|test| match test {
+                Test::Exact(text) => is_same(name, text),
+                Test::Name(regex) => regex.is_match(name),
+                Test::Value(_) => false,
+                Test::Similar(pairs) => is_similar(pairs, name),
+            })
+    }
+
+    /// Whether it finds the string or the number text `value`.
+    pub(super) fn values(&self, value: &[u8]) -> bool {
+        self.on == On::Value
+            && self.tests.iter().any(|test| match test {
+                Test::Exact(text) => value == text.as_bytes(),
+                Test::Value(regex) => regex.is_match(value),
+                Test::Name(_) => false,
+                Test::Similar(pairs) => is_similar(pairs, &fold::lossy(value)),
+            })
+    }
+}
+
+/// The pairs of neighbours among the letters and digits of `text`, folded.
+fn pairs(text: &str) -> BTreeSet<[char; 2]> {
+    let letters: Vec<char> = fold::name(text).chars().filter(|c| c.is_alphanumeric()).collect();
+    letters.windows(2).map(|pair| [pair[0], pair[1]]).collect()
+}
+
+fn is_similar(wanted: &BTreeSet<[char; 2]>, text: &str) -> bool {
+    if text.len() > SIMILAR_BYTES_MAX {
+        return false;
+    }
+    let found = pairs(text);
+    let shared = wanted.intersection(&found).count();
+    2.0 * shared as f64 > DICE_LEAST * (wanted.len() + found.len()) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn similar_is_more_than_seven_tenths_of_the_pairs() {
+        let similar = |one: &str, other: &str| is_similar(&pairs(one), other);
+        // night: ni ig gh ht; nacht: na ac ch ht: 2·1/8
+        assert!(!similar("night", "nacht"));
+        assert!(similar("loyaltyCard", "loyalty_card"), "signs and case do not count");
+        assert!(similar("loyaltyCard", "loyaltyCards"));
+        assert!(similar("loyaltyCard", "loyaltyCardNo"));
+        assert!(similar("loyaltyCard", "loyalty"), "2·6/(10+6)");
+        assert!(!similar("loyaltyCard", "card"), "2·3/(10+3)");
+        assert!(!similar("ab", ""));
+    }
+}

@@ -1,0 +1,117 @@
+use super::*;
+
+fn matchers() -> Matchers {
+    Matchers::new(Vec::new(), 16_384)
+}
+
+/// The matcher of the key `name` in `scope`, for a text.
+fn named(name: &str, scope: Scope) -> Option<String> {
+    let matchers = matchers();
+    matchers.name(name).matched(scope, Leaf::Text).map(|found| matchers.get(found.matcher).name.clone())
+}
+
+#[track_caller]
+fn check(scope: Scope, cases: &[(&str, &str)]) {
+    for (name, expected) in cases {
+        assert_eq!(named(name, scope).as_deref().unwrap_or("none"), *expected, "{name}");
+    }
+}
+
+#[test]
+fn there_are_36_and_their_terms_are_each_ones_own() {
+    assert_eq!(DEFAULTS.len(), 36);
+    assert_eq!(DEFAULTS.iter().filter(|default| default.risk == Risk::Red).count(), 8);
+    let twice: Vec<&String> = TERMS.iter().filter(|(_, rules)| rules.len() > 1).map(|(term, _)| term).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+}
+
+#[test]
+fn the_end_of_a_name_says_what_it_is() {
+    check(
+        Scope::Open,
+        &[
+            ("userEmail", "email"),
+            ("e-mail", "email"),
+            ("EMAIL_ADDRESS", "email"),
+            ("useremail", "email"),
+            ("emailHash", "email"),
+            ("Email__c", "email"),
+            ("emails", "email"),
+            ("emailCount", "none"),
+            ("emailSubject", "none"),
+            ("email_opt_out", "none"),
+            ("hasEmail", "none"),
+            ("trace", "none"),
+            ("race", "race"),
+            ("ipVersion", "none"),
+            ("requestIP", "ip"),
+            ("ip_address", "ip"),
+            ("zip", "zipcode"),
+            ("clip", "none"),
+            ("address1", "address"),
+            ("walletAddress", "none"),
+            ("macAddress", "mac"),
+            ("street_address", "address"),
+            ("phoneModel", "none"),
+            ("homePhone", "phone"),
+            ("phone_home", "phone"),
+            ("dateOfBirth", "birthdate"),
+            ("DOB", "birthdate"),
+            ("max_tokens", "none"),
+            ("nextPageToken", "none"),
+            ("refresh_token", "token"),
+            ("card_last4", "credit card"),
+            ("isVeteran", "veteran"),
+            ("avatarUrl", "photo"),
+            ("addressId", "none"),
+            ("sexual_orientation", "sexual orientation"),
+            ("orientation", "none"),
+        ],
+    );
+}
+
+#[test]
+fn a_name_is_a_persons_unless_something_else_is_named() {
+    check(
+        Scope::Open,
+        &[
+            ("name", "name"),
+            ("customer_name", "name"),
+            ("firstName", "name"),
+            ("lastname", "name"),
+            ("event_name", "none"),
+            ("productName", "none"),
+            ("file name", "none"),
+            ("hostname", "none"),
+            ("provisioning_profile_name", "none"),
+            ("numberpropertyname", "none"),
+        ],
+    );
+    check(Scope::Thing, &[("name", "none"), ("customerName", "name"), ("condition", "none"), ("email", "email")]);
+    check(Scope::Person, &[("name", "name"), ("state", "none")]);
+    check(Scope::Address, &[("state", "address"), ("country", "address"), ("name", "name")]);
+}
+
+#[test]
+fn lookalikes_are_reported_as_such() {
+    let found = matchers().name("\u{435}m\u{430}il").matched(Scope::Open, Leaf::Text).expect("found");
+    assert_eq!(found.by, By::Lookalike);
+}
+
+#[test]
+fn truth_and_numbers_tell_only_some() {
+    let matchers = matchers();
+    let tells = |name: &str, leaf| matchers.name(name).matched(Scope::Open, leaf).is_some();
+    assert!(tells("veteran", Leaf::Truth));
+    assert!(!tells("email", Leaf::Truth));
+    assert!(!tells("email", Leaf::Number));
+    assert!(tells("zip", Leaf::Number));
+}
+
+#[test]
+fn a_key_may_look_like_a_value() {
+    let matchers = matchers();
+    let looks = matchers.name("ann@example.com").looks.map(|matcher| matchers.get(matcher).name.as_str());
+    assert_eq!(looks, Some("email"));
+    assert_eq!(matchers.name("email").looks, None);
+}
