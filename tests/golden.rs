@@ -3,8 +3,9 @@
 //! A case says what it is about, a fragment of a configuration file, and records: their input and what each output holds, or the
 //! reason for which it is refused. In outputs `«email|"ann"»` is the token of that JSON value in that domain of the record's
 //! workspace, made here by the cipher alone: `«loose:email|"ann"»` its loose token, `«view:debug|"ann"»` its view token,
-//! `«email+32|"ann"»` padded to 32 bytes, `«beta/email|"ann"»` in another workspace than `acme`, `«s|="\ud800"»` a string that is
-//! sealed as JSON. In headers `«jwt|{"sub":"42"}»` is a JWT with these claims by the issuer of `jwks.json`.
+//! `«key:protected|"ann"»` that of a record key or header in that topic, `«email+32|"ann"»` padded to 32 bytes, `«beta/email|"ann"»` in
+//! another workspace than `acme`, `«s|="\ud800"»` a string that is sealed as JSON. In headers `«jwt|{"sub":"42"}»` is a JWT with these
+//! claims by the issuer of `jwks.json`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -54,18 +55,21 @@ struct Wanted {
     /// The record's value, where it is no text.
     input_hex: Option<String>,
     key: Option<String>,
+    /// Name and value; the name alone: its value is null.
     #[serde(default)]
-    headers: Vec<(String, String)>,
+    headers: Vec<Vec<String>>,
     /// Milliseconds since the Unix epoch.
     timestamp: Option<i64>,
     /// What the protected topic gets.
     protected: Option<String>,
-    protected_headers: Option<Vec<(String, String)>>,
+    /// Its record key, where that is another; `null`: it has none.
+    protected_key: Option<String>,
+    protected_headers: Option<Vec<Vec<String>>>,
     /// What each view gets.
     #[serde(default)]
     views: BTreeMap<String, String>,
     view_key: Option<String>,
-    view_headers: Option<Vec<(String, String)>>,
+    view_headers: Option<Vec<Vec<String>>>,
     /// The reason for which it is refused.
     rejected: Option<String>,
 }
@@ -83,19 +87,19 @@ fn keyset() -> Keyset {
     Keyset::parse(&json).expect("a keyset")
 }
 
-/// Puts tokens in the place of their placeholders.
+/// Puts tokens in the place of their placeholders, the innermost first.
 fn written(text: &str) -> String {
     let mut sealer = Sealer::new(&keyset());
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('«') {
-        let (inside, after) = after.split_once('»').expect("a placeholder ends with »");
+    let mut text = text.to_owned();
+    while let Some(end) = text.find('»') {
+        let start = text[..end].rfind('«').expect("a placeholder begins with «");
+        let inside = &text[start + '«'.len_utf8()..end];
         let (place, json) = inside.split_once('|').expect("a placeholder has a domain and a value");
-        out.push_str(before);
-        out.push_str(&placed(&mut sealer, place, json));
-        rest = after;
+        let token = placed(&mut sealer, place, json);
+        text.replace_range(start..end + '»'.len_utf8(), &token);
     }
-    out + rest
+    assert!(!text.contains('«'), "a placeholder ends with »");
+    text
 }
 
 /// A JWT with these claims, by the issuer of the golden cases.
@@ -128,6 +132,7 @@ fn placed(sealer: &mut Sealer, place: &str, json: &str) -> String {
         "exact" => Associated::Exact { workspace, domain: name },
         "loose" => Associated::Loose { workspace, domain: name },
         "view" => Associated::View { workspace, view: name },
+        "key" => Associated::Key { workspace, topic: name },
         other => panic!("{other} is no kind of token"),
     };
     let (mut data, mut sealed, mut token) = (Vec::new(), Vec::new(), Vec::new());
@@ -167,10 +172,13 @@ fn record(wanted: &Wanted) -> Record {
     let text = wanted.input.as_ref().map(|input| written(input).into_bytes());
     let headers = wanted.headers.iter();
     Record {
-        key: wanted.key.clone().map(String::into_bytes),
+        key: wanted.key.as_ref().map(|key| written(key).into_bytes()),
         value: text.or(wanted.input_hex.as_ref().map(hex)),
         headers: headers
-            .map(|(name, value)| Header { name: name.clone(), value: Some(written(value).into_bytes()) })
+            .map(|header| Header {
+                name: header[0].clone(),
+                value: header.get(1).map(|value| written(value).into_bytes()),
+            })
             .collect(),
         timestamp: wanted.timestamp,
     }
@@ -192,8 +200,9 @@ fn headers(record: &Record) -> String {
     pairs.collect::<Vec<_>>().join(" ")
 }
 
-fn pairs(headers: &[(String, String)]) -> String {
-    headers.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+fn pairs(headers: &[Vec<String>]) -> String {
+    let value = |header: &Vec<String>| header.get(1).map_or("null".to_owned(), |value| written(value));
+    headers.iter().map(|header| format!("{}={}", header[0], value(header))).collect::<Vec<_>>().join(" ")
 }
 
 fn run(config: &Config, protector: &mut Protector, wanted: &Wanted) -> String {
@@ -211,12 +220,8 @@ fn run(config: &Config, protector: &mut Protector, wanted: &Wanted) -> String {
         compare("protected", &written(protected), &shown(outputs.protected.value.as_deref()), &mut failures);
     }
     compare("clear under a mark", "0", &outputs.tally.clear_under_mark.to_string(), &mut failures);
-    compare(
-        "key",
-        &shown(wanted.key.as_ref().map(String::as_bytes)),
-        &shown(outputs.protected.key.as_deref()),
-        &mut failures,
-    );
+    let key = wanted.protected_key.as_ref().or(wanted.key.as_ref()).map_or("null".to_owned(), |key| written(key));
+    compare("key", &key, &shown(outputs.protected.key.as_deref()), &mut failures);
     if let Some(expected) = &wanted.protected_headers {
         compare("protected headers", &pairs(expected), &headers(&outputs.protected), &mut failures);
     }

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use toml::Spanned;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
@@ -26,7 +27,7 @@ use crate::stream::control::{self, ControlTable};
 use crate::stream::log::Log;
 use crate::stream::topics::{control_topic, ensure_control};
 
-/// Marks attributes, parameters or fields as personal data, from now on and on the live stream.
+/// Marks attributes, parameters, fields, headers or record keys as personal data, from now on and on the live stream.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example: sivcar mark --config sivcar.toml --workspace acme --on attribute --name email --mask email\n\
@@ -89,11 +90,11 @@ struct Which {
     /// The workspace, or '*' for every one
     #[arg(long, value_name = "NAME", required_unless_present = "from")]
     workspace: Option<String>,
-    /// Where the name begins: attribute, parameter or field (from the root)
+    /// Where the name begins: attribute, parameter or field (from the root); or what stands around: header or key
     #[arg(long, value_name = "WORD", value_parser = word::<On>, required_unless_present = "from")]
     on: Option<On>,
-    /// The path, as addresses.zipcode
-    #[arg(long, value_name = "PATH", required_unless_present = "from")]
+    /// The path, as addresses.zipcode; of a header its name; of the record key nothing
+    #[arg(long, value_name = "PATH", required_unless_present_any = ["from", "on"])]
     name: Option<String>,
     /// The event it holds for; every event where left out
     #[arg(long, value_name = "NAME")]
@@ -107,7 +108,7 @@ struct Which {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MarkFile {
-    mark: Vec<Section>,
+    mark: Vec<Spanned<Section>>,
 }
 
 #[derive(Deserialize)]
@@ -115,7 +116,7 @@ struct MarkFile {
 struct Section {
     workspace: String,
     on: On,
-    name: String,
+    name: Option<String>,
     event: Option<String>,
     level: Option<u16>,
     #[serde(default)]
@@ -140,10 +141,14 @@ pub fn mark(args: &MarkArgs, output: &mut dyn Write, errors: &mut dyn Write) -> 
         ..Mark::default()
     };
     let wishes = args.which.wishes(&config, &made)?;
+    for (key, mark) in &wishes {
+        mark::check(key, mark).map_err(|what| Failure::usage(format!("{}: {what}", describe(key))))?;
+    }
     refuse_configured(&config, &args.which, wishes.iter().map(|(key, mark)| (key, Some(mark))))?;
     let log = cluster::connect(&config)?;
     ensure_control(&log, &config.settings.group, config.topics.create)?;
-    let (written, version) = write(&log, &config.settings.group, &wishes)?;
+    let protected: Vec<&str> = config.settings.sources.iter().map(|source| source.protected.as_str()).collect();
+    let (written, version) = write(&log, &config.settings.group, &protected, &wishes)?;
     let unnamed = unnamed::by_file(&config, &wishes);
     if !unnamed.is_empty() {
         let control = read(&log, &config.settings.group)?;
@@ -182,13 +187,22 @@ pub fn marks(args: &MarksArgs, output: &mut dyn Write) -> Result<Outcome, Failur
     tell(output, &if args.json { as_json(&shown) } else { as_table(&shown) })
 }
 
-/// Writes those of `wishes` that do not hold yet; gives how many, and the policy version then.
-fn write<L: Log>(log: &L, group: &str, wishes: &[(MarkKey, Mark)]) -> Result<(usize, u64), Failure> {
+/// Writes those of `wishes` that do not hold yet, behind the keys that they need pinned for the `protected` topics; gives how many, and the
+/// policy version then.
+fn write<L: Log>(
+    log: &L,
+    group: &str,
+    protected: &[&str],
+    wishes: &[(MarkKey, Mark)],
+) -> Result<(usize, u64), Failure> {
     let mut written = 0;
+    let around = wishes.iter().any(|(key, _)| key.on.is_around());
     let control = control::amend(log, group, |table| {
-        let records: Vec<ControlRecord> = wishes.iter().filter_map(|(key, mark)| revised(table, key, mark)).collect();
+        let mut records = table.unpinned(protected.iter().copied().filter(|_| around));
+        let pins = records.len();
+        records.extend(wishes.iter().filter_map(|(key, mark)| revised(table, key, mark)));
         // asked again once all is written, it has nothing to give
-        written = written.max(records.len());
+        written = written.max(records.len() - pins);
         Ok(records)
     })?;
     Ok((written, control.table().version))
@@ -246,19 +260,19 @@ fn refuse_configured<'a>(
 }
 
 impl Which {
-    /// The marks that are named, each well formed: the one `made` by arguments, or the file's.
+    /// The marks that are named: the one `made` by arguments, or the file's.
     fn wishes(&self, config: &Config, made: &Mark) -> Result<Vec<(MarkKey, Mark)>, Failure> {
         let at = Some(now());
         let wishes = match (&self.from, &self.workspace, self.on, &self.name) {
             (Some(file), ..) => from_file(file)?,
-            (None, Some(workspace), Some(on), Some(name)) => {
-                let (workspace, name, event) = (workspace.clone(), name.clone(), self.event.clone());
+            (None, Some(workspace), Some(on), name) => {
+                let name = named(on, name.clone()).ok_or_else(|| Failure::usage("a mark needs --name"))?;
+                let (workspace, event) = (workspace.clone(), self.event.clone());
                 vec![(MarkKey { workspace, on, name, event }, made.clone())]
             }
             _ => return Err(Failure::usage("name a mark by --workspace, --on and --name, or give --from FILE")),
         };
-        for (key, mark) in &wishes {
-            mark::check(key, mark).map_err(|what| Failure::usage(format!("{}: {what}", describe(key))))?;
+        for (key, _) in &wishes {
             let configured = &config.settings.workspaces;
             let known = configured.is_empty() || key.workspace == EVERYWHERE || configured.contains(&key.workspace);
             if !known {
@@ -273,17 +287,26 @@ fn from_file(file: &PathBuf) -> Result<Vec<(MarkKey, Mark)>, Failure> {
     let name = file.display();
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::usage(format!("{name}: cannot be read: {}", error.kind())))?;
-    let parsed: MarkFile = toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        Failure::usage(format!("{name}:{line}: {}", error.message()))
-    })?;
-    let wish = |section: Section| {
-        let Section { workspace, on, name, event, level, protect, mask, domain, shape, by } = section;
+    let wrong = |at: usize, what: &str| {
+        let line = text[..at].matches('\n').count() + 1;
+        Failure::usage(format!("{name}:{line}: {what}"))
+    };
+    let parsed: MarkFile =
+        toml::from_str(&text).map_err(|error| wrong(error.span().map_or(0, |span| span.start), error.message()))?;
+    let wish = |section: Spanned<Section>| {
+        let at = section.span().start;
+        let Section { workspace, on, name, event, level, protect, mask, domain, shape, by } = section.into_inner();
         let level = level.unwrap_or(LEVEL_MAX);
         let mark = Mark { level, protect, mask, domain, shape, by, since: None, at: None };
-        (MarkKey { workspace, on, name, event }, mark)
+        let name = named(on, name).ok_or_else(|| wrong(at, "missing field `name`"))?;
+        Ok((MarkKey { workspace, on, name, event }, mark))
     };
-    Ok(parsed.mark.into_iter().map(wish).collect())
+    parsed.mark.into_iter().map(wish).collect()
+}
+
+/// The name of a mark; that of one on record keys may be left out.
+fn named(on: On, name: Option<String>) -> Option<String> {
+    name.or_else(|| (on == On::Key).then(|| mark::KEY.to_owned()))
 }
 
 /// A word of the wire's form, as an argument.

@@ -20,7 +20,8 @@ const GROWTH: usize = 64;
 /// The largest that any document may be: offsets in it take 32 bits.
 const DOCUMENT_BYTES_MAX: usize = 1 << 30;
 
-/// Opens what was sealed: a token per line of standard input gives its value as canonical JSON; with --source a protected document
+/// Opens what was sealed: a token per line of standard input gives its value as canonical JSON, with --topic that of a record key or header as
+/// a JSON string; with --source a protected document
 /// per line gives the document with its marked values opened.
 ///
 /// A token may stand there plain or as a JSON string; a JSON array of tokens, as `token` prints, gives the array of their values.
@@ -31,18 +32,21 @@ const DOCUMENT_BYTES_MAX: usize = 1 << 30;
 #[command(
     after_help = "Example: echo 'siv:AXJm…' | sivcar reveal --config sivcar.toml --workspace acme --domain email\n\
                   Example: sivcar reveal --config sivcar.toml --source raw.events <protected.ndjson",
-    group = clap::ArgGroup::new("what").required(true).args(["source", "domain"])
+    group = clap::ArgGroup::new("what").required(true).args(["source", "domain", "topic"])
 )]
 pub struct Args {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
     /// The workspace that the tokens are of
-    #[arg(long, value_name = "NAME", requires = "domain", conflicts_with = "source")]
+    #[arg(long, value_name = "NAME", conflicts_with = "source")]
     workspace: Option<String>,
     /// The domain of the mark: its `domain`, else its name
     #[arg(long, value_name = "NAME", requires = "workspace")]
     domain: Option<String>,
+    /// The protected topic whose record keys or headers they are
+    #[arg(long, value_name = "TOPIC", requires = "workspace")]
+    topic: Option<String>,
     /// The raw topic of the documents, as in the configuration
     #[arg(long, value_name = "TOPIC")]
     source: Option<String>,
@@ -51,15 +55,28 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, streams: Streams) -> Result<Outcome, Failure> {
     let config = offline::config(&args.config)?;
-    match (&args.source, &args.workspace, &args.domain) {
-        (Some(source), _, _) => documents(args, &config, source, streams),
-        (None, Some(workspace), Some(domain)) => tokens(&config, workspace, domain, streams),
-        _ => Err(Failure::usage("reveal needs --source, or --workspace and --domain; see sivcar reveal --help")),
+    match (&args.source, &args.workspace, &args.domain, &args.topic) {
+        (Some(source), ..) => documents(args, &config, source, streams),
+        (None, Some(workspace), Some(domain), _) => {
+            token::check_names(workspace, domain)?;
+            tokens(&config, workspace, streams, |sealer, token| reveal::value(sealer, workspace, domain, token))
+        }
+        (None, Some(workspace), None, Some(topic)) => {
+            token::check_protected(&config, workspace, topic)?;
+            tokens(&config, workspace, streams, |sealer, token| reveal::around(sealer, workspace, topic, token))
+        }
+        _ => Err(Failure::usage(
+            "reveal needs --source, or --workspace and --domain or --topic; see sivcar reveal --help",
+        )),
     }
 }
 
-fn tokens(config: &Config, workspace: &str, domain: &str, streams: Streams) -> Result<Outcome, Failure> {
-    token::check_names(workspace, domain)?;
+fn tokens(
+    config: &Config,
+    workspace: &str,
+    streams: Streams,
+    open: impl Fn(&mut Sealer, &str) -> Result<String, RevealError>,
+) -> Result<Outcome, Failure> {
     let keys = offline::keys(config)?;
     let mut sealer = Sealer::new(&*offline::keyset(config, &keys, workspace)?);
     let limit = grown(config.settings.limits.record_bytes);
@@ -68,7 +85,7 @@ fn tokens(config: &Config, workspace: &str, domain: &str, streams: Streams) -> R
             return Err(Reason::TooLarge.code());
         }
         let text = std::str::from_utf8(line).map_err(|_| code(RevealError::NotAToken))?;
-        let mut value = |token: &str| reveal::value(&mut sealer, workspace, domain, token).map_err(code);
+        let mut value = |token: &str| open(&mut sealer, token).map_err(code);
         let revealed = match asked(text).ok_or(code(RevealError::NotAToken))? {
             Asked::One(token) => value(&token)?,
             Asked::All(tokens) => {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::exit::{Failure, Outcome};
 use super::filter::{Streams, each_line};
 use super::offline;
+use crate::config::Config;
 use crate::privacy::canonical;
 use crate::privacy::control::Domain;
 use crate::privacy::error::Reason;
@@ -22,11 +23,13 @@ const NO_TOKEN: &str = "no_token";
 ///
 /// The array holds a token under every enabled key, the primary's first, for a search with IN (…). A value that is never sealed as
 /// one token (null; an array whose domain is not `whole`; with --loose an object too) gives an empty line, `line N: no_token` on
-/// standard error and exit code 1. A domain that nothing in the file names is warned of. Padding and `whole` are what the configuration says of the domain. Whoever may ask for tokens
+/// standard error and exit code 1. With --topic the values are record keys or headers, each a JSON string of its text. A domain that nothing in the file names is warned of. Padding and `whole` are what the configuration says of the domain. Whoever may ask for tokens
 /// can test any guess: treat this command as access to personal data.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example: echo '\"ann@example.com\"' | sivcar token --config sivcar.toml --workspace acme --domain email"
+    after_help = "Example: echo '\"ann@example.com\"' | sivcar token --config sivcar.toml --workspace acme --domain email\n\
+                  Example: echo '\"ann@example.com\"' | sivcar token --config sivcar.toml --workspace acme --topic protected.users",
+    group = clap::ArgGroup::new("what").required(true).args(["domain", "topic"])
 )]
 pub struct Args {
     /// The configuration file
@@ -37,7 +40,10 @@ pub struct Args {
     workspace: String,
     /// The domain of the mark: its `domain`, else its name
     #[arg(long, value_name = "NAME")]
-    domain: String,
+    domain: Option<String>,
+    /// The protected topic whose record keys or headers are searched
+    #[arg(long, value_name = "TOPIC", conflicts_with = "loose")]
+    topic: Option<String>,
     /// Second tokens, that ignore case and spaces (as stand under _pii.loose)
     #[arg(long)]
     loose: bool,
@@ -46,32 +52,60 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, streams: Streams) -> Result<Outcome, Failure> {
     let config = offline::config(&args.config)?;
-    check_names(&args.workspace, &args.domain)?;
-    let keys = offline::keys(&config)?;
-    let keyset = offline::keyset(&config, &keys, &args.workspace)?;
-    let table = offline::table(&config)?;
-    let domain = offline::domain(&table, &args.workspace, &args.domain);
-    if !offline::is_named(&config, &table, &args.workspace, &args.domain) {
+    match (&args.domain, &args.topic) {
+        (Some(domain), _) => values(args, &config, domain, streams),
+        (None, Some(topic)) => around(args, &config, topic, streams),
+        (None, None) => Err(Failure::usage("token needs --domain or --topic; see sivcar token --help")),
+    }
+}
+
+/// Tokens of record keys and headers.
+fn around(args: &Args, config: &Config, topic: &str, streams: Streams) -> Result<Outcome, Failure> {
+    let workspace = args.workspace.as_str();
+    check_protected(config, workspace, topic)?;
+    let keys = offline::keys(config)?;
+    let mut sealer = Sealer::new(&*offline::keyset(config, &keys, workspace)?);
+    let mut associated = Vec::new();
+    Associated::Key { workspace, topic }.write(&mut associated);
+    let (limits, mut tape) = (config.settings.limits, Tape::default());
+    each_line(streams, limits.record_bytes, |line, out| {
+        let text = scan::scan_value(line, &limits, &mut tape).map_err(Reason::code)?;
+        let document = Document::new(text, &tape);
+        if document.node(0).kind != Kind::String {
+            return Err(NO_TOKEN);
+        }
+        // texts always serialise
+        serde_json::to_writer(out, &sealer.tokens(&associated, &document.string(0))).map_err(|_| NO_TOKEN)
+    })
+}
+
+fn values(args: &Args, config: &Config, domain: &str, streams: Streams) -> Result<Outcome, Failure> {
+    check_names(&args.workspace, domain)?;
+    let keys = offline::keys(config)?;
+    let keyset = offline::keyset(config, &keys, &args.workspace)?;
+    let table = offline::table(config)?;
+    let settings = offline::domain(&table, &args.workspace, domain);
+    if !offline::is_named(config, &table, &args.workspace, domain) {
         // where standard error is gone, nobody is left to tell
         let _ = writeln!(
             streams.errors,
             "warning: no mark or domain of {} is named {:?} in workspace {}; unless a live mark is (sivcar marks), nothing was sealed so",
             args.config.display(),
-            args.domain,
+            domain,
             args.workspace
         );
     }
     let mut sealer = Sealer::new(&keyset);
     let mut associated = Vec::new();
-    let (workspace, name) = (args.workspace.as_str(), args.domain.as_str());
+    let workspace = args.workspace.as_str();
     match args.loose {
-        false => Associated::Exact { workspace, domain: name }.write(&mut associated),
-        true => Associated::Loose { workspace, domain: name }.write(&mut associated),
+        false => Associated::Exact { workspace, domain }.write(&mut associated),
+        true => Associated::Loose { workspace, domain }.write(&mut associated),
     }
     let (limits, mut tape) = (config.settings.limits, Tape::default());
     each_line(streams, limits.record_bytes, |line, out| {
         let text = scan::scan_value(line, &limits, &mut tape).map_err(Reason::code)?;
-        let plaintext = plaintext(&Document::new(text, &tape), &domain, args.loose)?;
+        let plaintext = plaintext(&Document::new(text, &tape), &settings, args.loose)?;
         let tokens = sealer.tokens(&associated, &plaintext);
         // texts always serialise
         serde_json::to_writer(out, &tokens).map_err(|_| NO_TOKEN)
@@ -87,6 +121,17 @@ pub fn check_names(workspace: &str, domain: &str) -> Result<(), Failure> {
     }
     if !is_domain(domain) {
         return Err(Failure::usage(format!("--domain {domain:?}: must be 1–256 bytes without control characters")));
+    }
+    Ok(())
+}
+
+/// Refuses a topic in which no record key or header was sealed.
+pub fn check_protected(config: &Config, workspace: &str, topic: &str) -> Result<(), Failure> {
+    check_names(workspace, topic)?;
+    if config.settings.sources.iter().all(|source| source.protected != topic) {
+        return Err(Failure::usage(format!(
+            "--topic {topic}: no source of the configuration has this protected topic"
+        )));
     }
     Ok(())
 }

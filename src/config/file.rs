@@ -246,7 +246,8 @@ pub(super) struct View {
 pub(super) struct Mark {
     pub workspace: Text,
     pub on: On,
-    pub name: Text,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Text>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<String>,
     #[serde(default = "strictest_level")]

@@ -117,7 +117,7 @@ fn stages_then_domains_then_marks_are_wished() {
             _ => '?',
         })
         .collect();
-    assert_eq!(kinds, "ssdmmmm", "partner's stage is not written down, so it is not wished");
+    assert_eq!(kinds, "ssdmmmmmm", "partner's stage is not written down, so it is not wished");
     assert!(matches!(&wished[1].value, Some(ControlValue::Stage(stage)) if stage.stage == Stage::Configured));
     let Some(ControlValue::Mark(mark)) = &wished[4].value else { panic!("a mark") };
     assert_eq!((mark.level, mark.domain.as_deref(), mark.shape), (150, Some("email"), false));
@@ -354,16 +354,35 @@ fn every_refusal_in_a_section_says_where_and_what() {
         assert_eq!(sorted(&found), sorted(error), "{text}");
     }
     refused(&format!("{LEAST}{mark}name = \"a\"\n{mark}name = \"a\"\n"), "f:16:8: \"a\" is configured twice");
-    for on in ["header", "key"] {
-        let text = format!("{LEAST}[[mark]]\nworkspace = \"*\"\non = \"{on}\"\nname = \"a\"\n");
-        refused(&text, &format!("f:11:6: unknown value {on:?}; known here: \"attribute\", \"parameter\", \"field\""));
-    }
     refused("[[source]]\ntopic = \"raw\"\n", "f:1:1: key \"kind\" is missing");
     refused("[keys]\nfile = \"k\"\n", "f: source: none is configured; add a [[source]] section");
     let keyless = LEAST.replace("[keys]\nfile = \"k.json\"\n", "");
     refused(&keyless, "f: no keyset is configured; add [keys] with file, env or command");
     refused("group = \n", "f:1:9: string values must be quoted, expected literal string");
     refused("group = \"a\"\ngroup = \"b\"\n", "f:2:1: duplicate key");
+}
+
+#[test]
+fn marks_on_headers_and_keys_ask_for_what_bytes_can_have() {
+    refused(
+        &format!("{LEAST}[[mark]]\nworkspace = \"*\"\non = \"attribute\"\n"),
+        "f:10:13: key \"name\" is missing; only a mark on record keys needs none",
+    );
+    let bytes = "headers and record keys are bytes, compared within one topic: they take no domain and no shape";
+    let every = "a mark on record keys holds for every event, or a deletion would not find its record; leave out event";
+    for (text, error) in [
+        ("on = \"header\"\n", "f:10:13: key \"name\" is missing; only a mark on record keys needs none".to_owned()),
+        ("on = \"header\"\nname = \"a\"\ndomain = \"d\"\n", format!("f:12:8: {bytes}")),
+        ("on = \"key\"\nshape = true\n", format!("f:10:13: {bytes}")),
+        ("on = \"key\"\nevent = \"e\"\n", format!("f:10:13: {every}")),
+        (
+            "on = \"header\"\nname = \"$.a\"\n",
+            "f:12:8: name \"$.a\" begins at the root; use on = \"field\" or leave out '$.'".to_owned(),
+        ),
+    ] {
+        refused(&format!("{LEAST}[[mark]]\nworkspace = \"*\"\n{text}"), &error);
+    }
+    accepted(&format!("{LEAST}[[mark]]\nworkspace = \"*\"\non = \"key\"\n"));
 }
 
 #[test]

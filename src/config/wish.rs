@@ -8,7 +8,7 @@ use super::error::suggest;
 use super::file::{self, File, Text};
 use super::substitute::Problem;
 use crate::privacy::control::{ControlKey, ControlRecord, ControlValue, Domain, PAD_MAX, StageRecord};
-use crate::privacy::mark::{self, EVERYWHERE, Mark, MarkKey};
+use crate::privacy::mark::{self, EVERYWHERE, KEY, Mark, MarkKey, On};
 use crate::privacy::settings::{LEVEL_MAX, is_domain, is_name};
 
 /// The workspaces that a text of the file may name: all, until one is configured.
@@ -49,7 +49,8 @@ pub(super) fn wished(file: &File, known: &Workspaces) -> Result<Vec<ControlRecor
     }
     for written in &file.mark {
         known.check_or_everywhere(&written.workspace)?;
-        add(&mut records, &written.name, mark(written)?)?;
+        let name = written.name.as_ref().unwrap_or(&written.workspace);
+        add(&mut records, name, mark(written)?)?;
     }
     Ok(records)
 }
@@ -84,10 +85,20 @@ fn domain(written: &file::Domain) -> Result<ControlRecord, Problem> {
 }
 
 fn mark(written: &file::Mark) -> Result<ControlRecord, Problem> {
+    let name = match (&written.name, written.on) {
+        (Some(name), _) => name.get_ref().as_str(),
+        (None, On::Key) => KEY,
+        (None, _) => {
+            return wrong(
+                &written.workspace,
+                "key \"name\" is missing; only a mark on record keys needs none".to_owned(),
+            );
+        }
+    };
     let key = MarkKey {
         workspace: written.workspace.get_ref().clone(),
         on: written.on,
-        name: written.name.get_ref().clone(),
+        name: name.to_owned(),
         event: written.event.clone(),
     };
     let mark = Mark {
@@ -98,6 +109,7 @@ fn mark(written: &file::Mark) -> Result<ControlRecord, Problem> {
         shape: written.shape,
         ..Mark::default()
     };
-    mark::check(&key, &mark).map_err(|what| (written.name.span(), what))?;
+    let span = written.name.as_ref().unwrap_or(&written.workspace).span();
+    mark::check(&key, &mark).map_err(|what| (span, what))?;
     Ok(ControlRecord { key: ControlKey::Mark(key), value: Some(ControlValue::Mark(mark)) })
 }

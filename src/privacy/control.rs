@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::mark::{Mark, MarkKey};
+use super::mark::{EVERYWHERE, Mark, MarkKey, Protect};
 
 mod records;
 mod values;
@@ -167,6 +167,24 @@ impl Table {
             .collect()
     }
 
+    /// Whether a mark on record keys or headers holds anywhere.
+    pub fn marks_around(&self) -> bool {
+        self.marks.keys().any(|key| key.on.is_around())
+    }
+
+    /// The keys that are still to be pinned for the protected topics `topics`, where marks on record keys or headers are to hold: the
+    /// primaries of the moment.
+    pub fn unpinned<'a>(&self, topics: impl Iterator<Item = &'a str>) -> Vec<ControlRecord> {
+        let pins = topics.flat_map(|topic| {
+            self.primaries.iter().map(move |(workspace, id)| {
+                let workspace = Some(workspace.clone()).filter(|workspace| workspace != EVERYWHERE);
+                (Pin { topic: topic.to_owned(), workspace }, *id)
+            })
+        });
+        let absent = pins.filter(|(pin, _)| !self.pinned.contains_key(pin));
+        absent.map(|(pin, id)| ControlRecord::pin(pin, id, &[])).collect()
+    }
+
     /// The id of a key in `wished` that is not the key which this group knows by that id, or which two keysets have as two keys.
     pub fn contradicted(&self, wished: &[ControlRecord]) -> Option<u32> {
         let mut checks: BTreeMap<u32, &str> = self.keys.iter().map(|(id, key)| (*id, key.check.as_str())).collect();
@@ -181,13 +199,17 @@ impl Table {
     /// The mark to be written so that `wish` holds under `key`; `None` where it holds already.
     pub fn revise(&self, key: &MarkKey, wish: &Mark) -> Option<Mark> {
         let Some(held) = self.marks.get(key) else { return Some(wish.clone()) };
-        (!held.asks_the_same(wish)).then(|| Mark { since: wish.since.or(held.since), ..wish.clone() })
+        // one that has protected topics do something for the first time is newly effective
+        let begins = held.protect == Protect::None && wish.protect != Protect::None;
+        let carried = held.since.filter(|_| !begins);
+        (!held.asks_the_same(wish)).then(|| Mark { since: wish.since.or(carried), ..wish.clone() })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::privacy::mark::On;
     use crate::privacy::settings::Stage;
 
     fn applied(key: &str, value: &str) -> Result<Table, ControlError> {
@@ -203,7 +225,7 @@ mod tests {
         {
             let table = applied(mark, value).expect("taken");
             let held = table.marks.values().next().expect("a mark");
-            assert!(held.asks_the_same(&Mark::strictest()), "{value}: {held:?}");
+            assert!(held.asks_the_same(&Mark::strictest(On::Attribute)), "{value}: {held:?}");
         }
         let without_keys = mark.replace("email", "*");
         let settings = crate::privacy::settings::tests::settings();

@@ -13,6 +13,9 @@ use super::settings::{LEVEL_MAX, is_domain, is_name};
 /// The workspace of marks that hold everywhere.
 pub const EVERYWHERE: &str = "*";
 
+/// The name of a mark on record keys, where none is given.
+pub const KEY: &str = "key";
+
 /// Where a mark's path begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -23,6 +26,17 @@ pub enum On {
     Parameter,
     /// At the root of the document.
     Field,
+    /// A header: its name is the one key that the path may take.
+    Header,
+    /// The record key. There is but one, so no name narrows it.
+    Key,
+}
+
+impl On {
+    /// Whether this stands around a document instead of in it: sealed under a pinned key, and in no domain.
+    pub fn is_around(self) -> bool {
+        matches!(self, On::Header | On::Key)
+    }
 }
 
 /// What protected topics do with a marked value, the strictest first.
@@ -103,10 +117,10 @@ impl Default for Mark {
 }
 
 impl Mark {
-    /// What a mark counts as whose record cannot be read: nothing is stricter.
-    pub fn strictest() -> Self {
+    /// What a mark on `on` counts as whose record cannot be read: nothing is stricter.
+    pub fn strictest(on: On) -> Self {
         // nothing is sealed under the domain, but a path without keys needs one
-        let domain = Some("unreadable".to_owned());
+        let domain = (!on.is_around()).then(|| "unreadable".to_owned());
         Self { protect: Protect::Drop, mask: Some(Mask::Drop), domain, ..Self::default() }
     }
 
@@ -125,19 +139,33 @@ pub fn check(key: &MarkKey, mark: &Mark) -> Result<Path, String> {
     if key.workspace != EVERYWHERE && !is_name(&key.workspace) {
         return Err(format!("workspace {:?} must be \"*\" or 1–64 letters, digits, '.', '_' or '-'", key.workspace));
     }
+    if mark.level > LEVEL_MAX {
+        return Err(format!("level must be 0–{LEVEL_MAX}"));
+    }
+    if key.on.is_around() && (mark.domain.is_some() || mark.shape) {
+        return Err(
+            "headers and record keys are bytes, compared within one topic: they take no domain and no shape".to_owned()
+        );
+    }
     let path = Path::parse(&key.name).map_err(|error| format!("name {:?}: {error}", key.name))?;
+    if key.on == On::Key {
+        return match key.event {
+            Some(_) => Err(
+                "a mark on record keys holds for every event, or a deletion would not find its record; leave out event"
+                    .to_owned(),
+            ),
+            None => Ok(path),
+        };
+    }
     if path.is_root() {
         return Err("name \"$\" is the root, which no mark matches".to_owned());
     }
     if path.rooted() && key.on != On::Field {
         return Err(format!("name {:?} begins at the root; use on = \"field\" or leave out '$.'", key.name));
     }
-    if mark.level > LEVEL_MAX {
-        return Err(format!("level must be 0–{LEVEL_MAX}"));
-    }
     match &mark.domain {
         Some(domain) if !is_domain(domain) => Err("domain must be 1–256 bytes without control characters".to_owned()),
-        None if !is_domain(&path.keys()) => {
+        None if !key.on.is_around() && !is_domain(&path.keys()) => {
             Err(format!("name {:?} gives no domain (1–256 bytes, no control characters); set domain = \"…\"", key.name))
         }
         _ => Ok(path),

@@ -1,5 +1,6 @@
 //! The pure core: values in, values out.
 
+mod around;
 pub mod automaton;
 pub mod canonical;
 pub mod clearance;
@@ -21,6 +22,7 @@ pub mod path;
 pub mod policy;
 pub mod protect;
 pub mod protected;
+pub mod retire;
 pub mod reveal;
 pub mod rules;
 pub mod scan;

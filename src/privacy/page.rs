@@ -1,20 +1,21 @@
 //! From one document that was read to its records: the protected one, and one per view.
 //!
-//! Always holds: all of them are spliced from the same spans and fields; key, timestamp and the headers that may pass are the record's
-//! own, and each says under which policy version it was made. Deliberately not here: reading, and what a rule touches.
+//! Always holds: all of them are spliced from the same spans and fields, and each says under which policy version it was made.
+//! Deliberately not here: reading, what a rule touches, and what stands around the document.
 
+use super::around::Around;
 use super::clearance::{Sight, ViewEditor};
 use super::error::Reason;
 use super::fields::Fields;
 use super::policy::Policy;
 use super::protect::Outputs;
 use super::protected::{LooseTokens, ProtectedEditor};
-use super::rules::Rules;
+use super::rules::{Rules, Told};
 use super::scan::Document;
 use super::settings::{Source, Stage, View};
 use super::splice::splice;
 use super::value::WorkspaceSealer;
-use crate::record::{Header, Record};
+use crate::record::Record;
 
 /// The header that tells the policy version, decimal.
 pub const POLICY_HEADER: &str = "sivcar-policy";
@@ -32,10 +33,14 @@ pub(super) struct Page<'a> {
     pub(super) source: &'a Source,
     pub(super) workspace: &'a str,
     pub(super) rules: &'a Rules,
+    /// The number of its event's name.
+    pub(super) event: Option<u32>,
     pub(super) document: &'a Document<'a>,
     pub(super) fields: &'a Fields,
     /// Whether tokens may pass.
     pub(super) sealed_input: bool,
+    /// Whether it was read from the source, and not made.
+    pub(super) read: bool,
     /// Key, headers and timestamp.
     pub(super) record: &'a Record,
 }
@@ -43,7 +48,10 @@ pub(super) struct Page<'a> {
 impl Page<'_> {
     /// Writes the protected record and every view's.
     pub(super) fn write(&self, sealer: &mut WorkspaceSealer, outputs: &mut Outputs) -> Result<(), Reason> {
-        let &Page { policy, source, workspace, rules, document, fields, sealed_input, record } = self;
+        let &Page { policy, source, workspace, rules, event, document, fields, sealed_input, read, record } = self;
+        let sealed_around = sealed_input && read;
+        let around =
+            Around { policy, source, workspace, rules, told: Told::Event(event), sealed_input: sealed_around, record };
         let length = document.text().len();
         let mut bytes = Vec::with_capacity(length * 2);
         let mut editor = ProtectedEditor {
@@ -60,14 +68,14 @@ impl Page<'_> {
         if editor.enforced {
             editor.tally.clear_under_mark = fields.all().len().abs_diff(editor.handled) as u64;
         }
-        outputs.protected = protected_record(policy, source, workspace, record, Some(bytes));
+        outputs.protected = around.protected(Some(bytes), sealer, &mut outputs.tally)?;
         for (index, view, topic) in views_of(policy, source) {
             let mut bytes = Vec::with_capacity(length);
             let actions = &mut outputs.tally.views;
             let mut editor = ViewEditor { view, index, fields, sealer, actions };
             splice(document, &mut editor, Sight::Unlisted, &mut bytes)?;
-            let pinned = policy.pinned(topic, Some(workspace)).map(|pinning| pinning.id);
-            outputs.views.push((index, view_record(policy, source, view, pinned, sealer, record, Some(bytes))?));
+            let shown = around.shown(view, topic, Some(bytes), sealer, &mut outputs.tally.views)?;
+            outputs.views.push((index, shown));
         }
         Ok(())
     }
@@ -77,51 +85,6 @@ impl Page<'_> {
 pub(super) fn views_of<'a>(policy: &'a Policy, source: &'a Source) -> impl Iterator<Item = (usize, &'a View, &'a str)> {
     let views = policy.settings().views.iter().enumerate();
     views.filter_map(|(index, view)| view.topics.get(&source.topic).map(|topic| (index, view, topic.as_str())))
-}
-
-pub(super) fn protected_record(
-    policy: &Policy,
-    source: &Source,
-    workspace: &str,
-    record: &Record,
-    value: Option<Vec<u8>>,
-) -> Record {
-    let mut headers: Vec<Header> = record.headers.iter().filter(|header| may_pass(source, header)).cloned().collect();
-    if policy.stage(workspace) == Stage::Configured {
-        headers.push(Header { name: STAGE_HEADER.to_owned(), value: Some(b"configured".to_vec()) });
-    }
-    headers.push(policy_header(policy));
-    Record { key: record.key.clone(), value, headers, timestamp: record.timestamp }
-}
-
-pub(super) fn view_record(
-    policy: &Policy,
-    source: &Source,
-    view: &View,
-    pinned: Option<u32>,
-    sealer: &mut WorkspaceSealer,
-    record: &Record,
-    value: Option<Vec<u8>>,
-) -> Result<Record, Reason> {
-    let listed = |header: &&Header| may_pass(source, header) && view.headers.contains(&header.name);
-    let mut headers: Vec<Header> = record.headers.iter().filter(listed).cloned().collect();
-    headers.push(policy_header(policy));
-    let key = record.key.as_ref().map(|key| sealer.view_key(key, &view.name, pinned)).transpose()?;
-    Ok(Record { key, value, headers, timestamp: record.timestamp })
-}
-
-fn policy_header(policy: &Policy) -> Header {
-    Header { name: POLICY_HEADER.to_owned(), value: Some(policy.version().to_string().into_bytes()) }
-}
-
-/// Whether a header of the record may stand on an output.
-fn may_pass(source: &Source, header: &Header) -> bool {
-    !is_own(header) && !source.gate.as_ref().is_some_and(|gate| gate.is_named(header))
-}
-
-/// Whether a header is named like sivcar's own, in any case of letters: such do not come in from outside.
-fn is_own(header: &Header) -> bool {
-    header.name.get(..OWN_HEADERS.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(OWN_HEADERS))
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ pub struct Policy {
     layouts: Vec<CompiledLayout>,
     workspaces: HashMap<String, WorkspaceRules>,
     everywhere: WorkspaceRules,
+    /// Of records that do not tell their workspace: the marks on headers and keys of every one.
+    untold: WorkspaceRules,
     pins: HashMap<String, Pins>,
 }
 
@@ -63,6 +65,10 @@ struct WorkspaceRules {
     resealed: u64,
     /// Since when profiles are to be forgotten; 0: never.
     erased: u64,
+    /// Since when record keys are protected; 0: they are not.
+    keyed: u64,
+    /// Since when all headers are that are; 0: none is.
+    headed: u64,
     fold: Rules,
     exact: Rules,
 }
@@ -87,7 +93,11 @@ impl Policy {
         names.extend(table.domains.keys().map(|(workspace, _)| workspace.as_str()));
         names.extend(table.stages.keys().chain(table.reseals.keys()).chain(table.erased.keys()).map(String::as_str));
         names.remove(EVERYWHERE);
-        let compile = |name: &str| WorkspaceRules::compile(name, settings, table);
+        let compile = |name: &str| {
+            let applying = applying(|key| key.workspace == name || key.workspace == EVERYWHERE, table)?;
+            Ok::<_, PolicyError>(WorkspaceRules::compile(name, settings, table, &applying))
+        };
+        let around = applying(|key| key.on.is_around(), table)?;
         Ok(Policy {
             version: table.version,
             settings: Arc::new(settings.clone()),
@@ -97,6 +107,7 @@ impl Policy {
                 .map(|name| Ok((name.to_owned(), compile(name)?)))
                 .collect::<Result<_, PolicyError>>()?,
             everywhere: compile(EVERYWHERE)?,
+            untold: WorkspaceRules::compile(EVERYWHERE, settings, table, &around),
             pins: pins(table),
         })
     }
@@ -111,7 +122,7 @@ impl Policy {
     pub fn concerns_after(&self, through: u64) -> bool {
         let last = |rules: &WorkspaceRules| {
             let effective = rules.effective.last().map_or(0, |moment| moment.since);
-            effective.max(rules.resealed).max(rules.erased) > through
+            effective.max(rules.resealed).max(rules.erased).max(rules.keyed).max(rules.headed) > through
         };
         let moved = |pins: &Pins| pins.own.values().chain(&pins.general).any(|pinning| pinning.since > through);
         self.workspaces.values().chain([&self.everywhere]).any(last) || self.pins.values().any(moved)
@@ -133,6 +144,16 @@ impl Policy {
         self.workspace(workspace).erased
     }
 
+    /// The version since which the record keys of `workspace` are protected; `None`: they are not.
+    pub fn keyed(&self, workspace: &str) -> Option<u64> {
+        Some(self.workspace(workspace).keyed).filter(|since| *since > 0)
+    }
+
+    /// The version since which all headers of `workspace` are protected that are; 0: none is.
+    pub fn headed(&self, workspace: &str) -> u64 {
+        self.workspace(workspace).headed
+    }
+
     /// The configuration it was compiled from.
     pub fn settings(&self) -> &Settings {
         &self.settings
@@ -145,11 +166,12 @@ impl Policy {
 
     /// The rules that hold for `workspace` in records of `source`.
     pub fn rules(&self, source: &Source, workspace: &str) -> &Rules {
-        let rules = self.workspace(workspace);
-        match source.case {
-            Case::Fold => &rules.fold,
-            Case::Exact => &rules.exact,
-        }
+        self.workspace(workspace).by(source.case)
+    }
+
+    /// The rules for headers and key of a record of `source` that does not tell its workspace: whoever's it is, its marks are among them.
+    pub fn rules_untold(&self, source: &Source) -> &Rules {
+        self.untold.by(source.case)
     }
 
     /// The stage of `workspace`.
@@ -175,14 +197,21 @@ impl Policy {
 }
 
 impl WorkspaceRules {
-    fn compile(workspace: &str, settings: &Settings, table: &Table) -> Result<Self, PolicyError> {
+    fn compile(workspace: &str, settings: &Settings, table: &Table, marks: &[Applying]) -> Self {
         let stage = table.stages.get(workspace).map(|record| record.stage).unwrap_or_default();
-        let marks = applying(workspace, table)?;
-        let rules = |case| Rules::compile(workspace, case, settings, table, &marks);
-        let effective = since::effective(workspace, stage, &marks, table);
+        let rules = |case| Rules::compile(workspace, case, settings, table, marks);
+        let effective = since::effective(workspace, stage, marks, table);
+        let (keyed, headed) = since::around(workspace, stage, marks, table);
         let resealed = since::resealed(workspace, table).unwrap_or_default();
         let erased = table.erased.get(workspace).copied().filter(|since| *since <= table.version).unwrap_or_default();
-        Ok(Self { stage, effective, resealed, erased, fold: rules(Case::Fold), exact: rules(Case::Exact) })
+        Self { stage, effective, resealed, erased, keyed, headed, fold: rules(Case::Fold), exact: rules(Case::Exact) }
+    }
+
+    fn by(&self, case: Case) -> &Rules {
+        match case {
+            Case::Fold => &self.fold,
+            Case::Exact => &self.exact,
+        }
     }
 }
 
@@ -202,8 +231,8 @@ fn pins(table: &Table) -> HashMap<String, Pins> {
 /// A mark that holds in a workspace; its place among them is its index.
 pub(super) type Applying<'a> = (&'a MarkKey, &'a Mark, Path);
 
-/// The marks that hold in `workspace`, the most specific first.
-fn applying<'a>(workspace: &str, table: &'a Table) -> Result<Vec<Applying<'a>>, PolicyError> {
+/// The marks that are `wanted`, the most specific first.
+fn applying<'a>(wanted: impl Fn(&MarkKey) -> bool, table: &'a Table) -> Result<Vec<Applying<'a>>, PolicyError> {
     let mut marks = Vec::new();
     for (key, mark) in &table.marks {
         let path = super::mark::check(key, mark).map_err(|what| PolicyError::Mark {
@@ -211,7 +240,7 @@ fn applying<'a>(workspace: &str, table: &'a Table) -> Result<Vec<Applying<'a>>, 
             name: key.name.clone(),
             what,
         })?;
-        if key.workspace == workspace || key.workspace == EVERYWHERE {
+        if wanted(key) {
             marks.push((key, mark, path));
         }
     }

@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use super::around::Around;
 use super::canonical;
 use super::error::Reason;
 use super::fields::{Fields, Search};
@@ -22,8 +23,9 @@ use super::gate::Subject;
 use super::keyset::Keyring;
 use super::layout::{self, Located};
 use super::mark::EVERYWHERE;
-use super::page::{Page, protected_record, view_record, views_of};
+use super::page::{Page, views_of};
 use super::policy::Policy;
+use super::rules::Told;
 use super::scan::{self, Document, Kind, Tape};
 use super::settings::{Source, SourceKind, is_name};
 use super::tally::Tally;
@@ -85,6 +87,8 @@ pub struct Outputs {
     pub views: Vec<(usize, Record)>,
     /// Whose record it is: of a profile source's documents.
     pub identity: Option<Identity>,
+    /// What chooses the partition of a synthetic event: its record key, before a mark on record keys changed it.
+    pub partitioned_by: Option<Vec<u8>>,
     /// What was done.
     pub tally: Tally,
 }
@@ -93,7 +97,7 @@ impl Outputs {
     pub(super) fn clear(&mut self) {
         self.tally.clear();
         self.views.clear();
-        self.identity = None;
+        (self.identity, self.partitioned_by) = (None, None);
     }
 }
 
@@ -159,24 +163,6 @@ impl Protector {
         }
     }
 
-    /// The deletion, in each view of `source`, of what stands there under an earlier record key of the profile that `key` names: one for each
-    /// key that was pinned before, where that was after the version `settled`. A key that the keyset has no more deletes nothing.
-    pub fn retire(&mut self, source: usize, workspace: &str, key: &[u8], settled: u64) -> Vec<(usize, Record)> {
-        let policy = Arc::clone(&self.policy);
-        let mut retired = Vec::new();
-        let configured = &policy.settings().sources[source];
-        for (index, view, topic) in views_of(&policy, configured) {
-            let pinning = policy.pinned(topic, Some(workspace)).filter(|pinning| pinning.since > settled);
-            let Ok(mut sealer) = self.sealer.of(workspace) else { continue };
-            for was in pinning.into_iter().flat_map(|pinning| &pinning.was) {
-                let record = Record { key: Some(key.to_vec()), ..Record::default() };
-                let deletion = view_record(&policy, configured, view, Some(*was), &mut sealer, &record, None);
-                retired.extend(deletion.ok().map(|deletion| (index, deletion)));
-            }
-        }
-        retired
-    }
-
     /// Whose document `value` is, read from the source with index `source`; `None` where it has no id.
     ///
     /// # Errors
@@ -205,7 +191,8 @@ impl Protector {
         document_workspace(&self.policy, configured, &document, &self.read.located).ok().map(Cow::into_owned)
     }
 
-    /// A null value passes as null. Where neither source nor state tells the workspace, a view's key is sealed for none.
+    /// A null value passes as null. Where neither source nor state tells the workspace, a view's key is sealed for none, and so are key and
+    /// headers that are marked in any workspace.
     fn tombstone(
         &mut self,
         policy: &Policy,
@@ -215,20 +202,22 @@ impl Protector {
         outputs: &mut Outputs,
     ) -> Result<(), Rejection> {
         let source = &policy.settings().sources[source_index];
-        let workspace = source.workspace.as_deref().or(known.workspace);
-        let rejected = |reason| Rejection { reason, workspace: workspace.map(str::to_owned) };
+        let sealed_input = source.sealed_input;
+        let whose = source.workspace.as_deref().or(known.workspace);
+        let rejected = |reason| Rejection { reason, workspace: whose.map(str::to_owned) };
         check_key(source, record).map_err(rejected)?;
-        let workspace = workspace.unwrap_or(EVERYWHERE);
+        let workspace = whose.unwrap_or(EVERYWHERE);
         let mut sealer = self.sealer.of(workspace).map_err(rejected)?;
         // a deletion names the profile by its record key
         if source.kind == SourceKind::Profile && !known.admitted {
             check_gate(source, record, &self.keyring, Subject::default()).map_err(rejected)?;
         }
-        outputs.protected = protected_record(policy, source, workspace, record, None);
+        let rules = whose.map_or_else(|| policy.rules_untold(source), |whose| policy.rules(source, whose));
+        let around = Around { policy, source, workspace, rules, told: Told::Nothing, sealed_input, record };
+        outputs.protected = around.protected(None, &mut sealer, &mut outputs.tally).map_err(rejected)?;
         for (index, view, topic) in views_of(policy, source) {
-            let pinned = policy.pinned(topic, Some(workspace)).map(|pinning| pinning.id);
-            let record = view_record(policy, source, view, pinned, &mut sealer, record, None).map_err(rejected)?;
-            outputs.views.push((index, record));
+            let shown = around.shown(view, topic, None, &mut sealer, &mut outputs.tally.views);
+            outputs.views.push((index, shown.map_err(rejected)?));
         }
         Ok(())
     }
@@ -264,8 +253,8 @@ impl Protector {
             outputs.identity = identity(&document, located, &workspace).map_err(rejected)?;
         }
         let sealed_input = source.sealed_input;
-        let page =
-            Page { policy, source, workspace: &workspace, rules, document: &document, fields, sealed_input, record };
+        let (workspace, document) = (&*workspace, &document);
+        let page = Page { policy, source, workspace, rules, event, document, fields, sealed_input, read: true, record };
         page.write(&mut sealer, outputs).map_err(rejected)
     }
 }

@@ -6,6 +6,7 @@
 use super::canonical;
 use super::error::Reason;
 use super::fields::{Fields, Search};
+use super::fold;
 use super::layout::{self, Located};
 use super::mark::Protect;
 use super::policy::Policy;
@@ -41,6 +42,21 @@ pub fn value(sealer: &mut Sealer, workspace: &str, domain: &str, token: &str) ->
     Associated::Exact { workspace, domain }.write(&mut associated);
     let plaintext = sealer.open(&associated, &sealed)?;
     canonical::reveal(seal::unpad(&plaintext)).map_err(|_| RevealError::NotAValue)
+}
+
+/// What the record key or header was, as a JSON string, that `token` seals for the protected topic `topic` in `workspace`.
+///
+/// # Errors
+/// [`RevealError`]; [`RevealError::NotAValue`] where it was no text.
+pub fn around(sealer: &mut Sealer, workspace: &str, topic: &str, token: &str) -> Result<String, RevealError> {
+    let sealed = seal::parse_token(token).ok_or(RevealError::NotAToken)?;
+    let mut associated = Vec::new();
+    Associated::Key { workspace, topic }.write(&mut associated);
+    let plaintext = sealer.open(&associated, &sealed)?;
+    let text = String::from_utf8(plaintext).map_err(|_| RevealError::NotAValue)?;
+    let mut quoted = Vec::new();
+    canonical::quote(text.as_bytes(), &mut quoted);
+    Ok(fold::lossy(&quoted).into_owned()) // it is UTF-8
 }
 
 /// Opens the marked values of `value`, a document of the protected topic of the source with index `source`, and gives the document

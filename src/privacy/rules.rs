@@ -34,6 +34,10 @@ pub struct Rules {
     pub attributes: u32,
     /// Where paths in containers of parameters begin.
     pub parameters: u32,
+    /// Where marks on headers begin; `None`: there are none.
+    headers: Option<u32>,
+    /// What holds for the record key.
+    key: Option<Verdict>,
     /// The most specific first; then what holds for ids.
     marks: Vec<CompiledMark>,
     events: HashMap<String, u32>,
@@ -78,6 +82,15 @@ pub struct Verdict {
     mark: u32,
 }
 
+/// What a record tells of its event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// The number of the event's name; `None`: it has no name, or no mark speaks of it.
+    Event(Option<u32>),
+    /// Nothing, for it has no document: marks for any event may be meant.
+    Nothing,
+}
+
 /// Which identifier of a profile a node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Identifier {
@@ -97,6 +110,8 @@ impl Rules {
             root,
             attributes,
             parameters,
+            headers: None,
+            key: None,
             marks: Vec::new(),
             events: HashMap::new(),
             domains: Vec::new(),
@@ -127,9 +142,11 @@ impl Rules {
 
     fn add(&mut self, workspace: &str, key: &MarkKey, mark: &Mark, path: &Path, table: &Table) {
         let start = match key.on {
-            On::Attribute => self.attributes,
-            On::Parameter => self.parameters,
-            On::Field => self.root,
+            On::Attribute => Some(self.attributes),
+            On::Parameter => Some(self.parameters),
+            On::Field => Some(self.root),
+            On::Header => Some(*self.headers.get_or_insert_with(|| self.automaton.start())),
+            On::Key => None,
         };
         let event = key.event.as_ref().map(|event| {
             let next = index(self.events.len());
@@ -137,8 +154,8 @@ impl Rules {
         });
         let domain = mark.domain.clone().unwrap_or_else(|| path.keys());
         let domain = self.domain_index(workspace, &domain, table);
-        self.automaton.insert(start, path, Rule::Mark(index(self.marks.len())));
-        self.marks.push(CompiledMark {
+        let number = index(self.marks.len());
+        let compiled = CompiledMark {
             on: key.on,
             event,
             level: mark.level,
@@ -147,7 +164,12 @@ impl Rules {
             shape: mark.shape,
             domain,
             name: key.name.clone(),
-        });
+        };
+        match start {
+            Some(start) => self.automaton.insert(start, path, Rule::Mark(number)),
+            None => self.key = Some(compiled.weigh(number, mark.protect, self.key)),
+        }
+        self.marks.push(compiled);
     }
 
     /// The index of a domain with its settings.
@@ -184,18 +206,40 @@ impl Rules {
         word: bool,
         identifier: Option<(Identifier, Ids)>,
     ) -> Option<Verdict> {
-        let mut verdict: Option<Verdict> = None;
-        for index in marks {
-            let mark = &self.marks[index as usize];
-            let named = !word || mark.on == On::Field;
-            if named && (mark.event.is_none() || mark.event == event) {
-                verdict = Some(mark.weigh(index, mark.protect, verdict));
-            }
-        }
+        let holds =
+            |mark: &CompiledMark| (!word || mark.on == On::Field) && (mark.event.is_none() || mark.event == event);
+        let verdict = self.weighed(marks, holds);
         let Some((identifier, ids)) = identifier else { return verdict };
         let own = self.marks.len() - if identifier == Identifier::Id { 2 } else { 1 };
         let protect = if ids == Ids::Seal { Protect::Encrypt } else { Protect::None };
         Some(self.marks[own].weigh(index(own), protect, verdict))
+    }
+
+    /// What holds for the record key, if a mark touches it.
+    pub fn key(&self) -> Option<Verdict> {
+        self.key
+    }
+
+    /// What holds for the header `name` of a record that tells `event`, if a mark touches it.
+    pub fn header(&self, name: &str, event: Told) -> Option<Verdict> {
+        let below = self.automaton.step(&self.automaton.begin(&[self.headers?]), name);
+        let marks = self.automaton.ends(&below).filter_map(|rule| match rule {
+            Rule::Mark(index) => Some(index),
+            Rule::Show(_) => None,
+        });
+        let holds = |mark: &CompiledMark| match event {
+            Told::Event(number) => mark.event.is_none() || mark.event == number,
+            Told::Nothing => true,
+        };
+        self.weighed(marks, holds)
+    }
+
+    /// Weighs those of the marks with the given indices for which `holds`.
+    fn weighed(&self, marks: impl Iterator<Item = u32>, holds: impl Fn(&CompiledMark) -> bool) -> Option<Verdict> {
+        marks.fold(None, |verdict, index| {
+            let mark = &self.marks[index as usize];
+            if holds(mark) { Some(mark.weigh(index, mark.protect, verdict)) } else { verdict }
+        })
     }
 
     /// The domain under which a value is sealed.

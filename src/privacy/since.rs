@@ -5,7 +5,7 @@
 //! policy's version. Marks for one event concern no profile. Deliberately not here: which profiles hold the attribute.
 
 use super::control::Table;
-use super::mark::{EVERYWHERE, On};
+use super::mark::{EVERYWHERE, On, Protect};
 use super::policy::{Applying, domain_settings};
 use super::settings::Stage;
 
@@ -45,6 +45,17 @@ pub(super) fn effective(workspace: &str, stage: Stage, marks: &[Applying], table
     moments.retain(|moment| moment.since <= table.version);
     moments.sort_by_key(|moment| moment.since); // stable: the most specific first
     moments
+}
+
+/// Since when record keys are protected, by whichever mark came first, and the last moment at which headers came to be; 0: never.
+pub(super) fn around(workspace: &str, stage: Stage, marks: &[Applying], table: &Table) -> (u64, u64) {
+    let entered = table.stages.get(workspace).and_then(|stage| stage.since).unwrap_or_default();
+    let since = |place: On| {
+        let those = marks.iter().filter(move |(key, mark, _)| key.on == place && mark.protect != Protect::None);
+        let moments = those.map(move |(_, mark, _)| entered.max(mark.since.unwrap_or_default()));
+        moments.filter(|since| stage == Stage::Enforced && *since <= table.version)
+    };
+    (since(On::Key).min().unwrap_or_default(), since(On::Header).max().unwrap_or_default())
 }
 
 /// Since when all that `workspace` sealed is to be sealed anew, where it was asked for it or for every workspace.

@@ -61,7 +61,7 @@ struct Profile<'a> {
 impl Protector {
     /// Makes the protected record and the view records of the one event that the profile `document` owes for the version `since`, and
     /// writes them to `outputs`; for the event source that the profile source with index `profiles` names. The key is the id's text
-    /// (the id's token where the event seals it, null where the event hides it otherwise), the timestamp `timestamp`.
+    /// (the id's token where the event seals it, null where the event hides it otherwise; else what a mark on record keys makes of it), the timestamp `timestamp`.
     /// Unless it is [`Concerned::Shown`], `outputs` is of no use.
     ///
     /// # Errors
@@ -144,21 +144,38 @@ impl Making<'_> {
         let document = Document::new(text, tape);
         policy.layout(events).locate(&document, located)?;
         let rules = policy.rules(source, workspace);
-        let search =
-            Search { rules, located, event: rules.event(EVENT), ids: source.ids, case: source.case, noted: &[] };
+        let event = rules.event(EVENT);
+        let search = Search { rules, located, event, ids: source.ids, case: source.case, noted: &[] };
         fields.find(&document, &search)?;
         fields.spread(&document, &draft.arrays);
         fields.force(&document, draft.forced.into_iter());
         let key = layout::word_text(profile.document, id).into_owned().into_bytes();
         let record = Record { key: Some(key), timestamp: Some(timestamp), ..Record::default() };
-        let page =
-            Page { policy, source, workspace, rules, document: &document, fields, sealed_input, record: &record };
-        page.write(sealer, outputs)?;
-        outputs.protected.key = match shown(&document, located, fields) {
-            Some(Protect::None) => record.key,
-            Some(Protect::Encrypt) => Some(id_token(&document, located, fields, rules, sealer)?),
-            _ => None,
+        let (text, page) = (&document, &record);
+        let page = Page {
+            policy,
+            source,
+            workspace,
+            rules,
+            event,
+            document: text,
+            fields,
+            sealed_input,
+            read: false,
+            record: page,
         };
+        page.write(sealer, outputs)?;
+        let marked = outputs.protected.key != record.key;
+        match shown(&document, located, fields) {
+            Some(Protect::None) => {}
+            Some(Protect::Encrypt) if marked => {}
+            Some(Protect::Encrypt) => {
+                outputs.protected.key = Some(id_token(&document, located, fields, rules, sealer)?);
+            }
+            _ => outputs.protected.key = None,
+        }
+        // live records keep the partition that their key chose before it was sealed
+        outputs.partitioned_by = if marked { record.key } else { outputs.protected.key.clone() };
         let header = synthetic_header(since);
         let views = outputs.views.iter_mut().map(|(_, record)| record);
         views.chain([&mut outputs.protected]).for_each(|record| record.headers.push(header.clone()));

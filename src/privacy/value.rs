@@ -132,11 +132,38 @@ impl WorkspaceSealer<'_> {
     /// # Errors
     /// [`Reason::KeysetMissing`]: the keyset does not have the pinned key.
     pub fn view_key(&mut self, key: &[u8], view: &str, pinned: Option<u32>) -> Result<Vec<u8>, Reason> {
+        let workspace = self.workspace;
+        self.token_under(Associated::View { workspace, view }, key, pinned)
+    }
+
+    /// The token of the bytes of a marked record key or header that leaves for the protected topic `topic`, under the key that is
+    /// `pinned` for it; where no control topic pins one, under the primary.
+    ///
+    /// # Errors
+    /// [`Reason::KeysetMissing`]: the keyset does not have the pinned key.
+    pub fn around(&mut self, bytes: &[u8], topic: &str, pinned: Option<u32>) -> Result<Vec<u8>, Reason> {
+        let workspace = self.workspace;
+        self.token_under(Associated::Key { workspace, topic }, bytes, pinned)
+    }
+
+    /// What a marked record key or header that came from `topic`, an output of ours, was before it was sealed.
+    ///
+    /// # Errors
+    /// Why it is none of ours; `None` in it where it does not even look like a token.
+    pub fn opened_around(&mut self, bytes: &[u8], topic: &str) -> Result<Vec<u8>, Option<TokenRefused>> {
+        let text = std::str::from_utf8(bytes).ok().filter(|text| text.starts_with(seal::TOKEN_PREFIX)).ok_or(None)?;
+        let sealed = seal::parse_token(text).ok_or(Some(TokenRefused::NotCanonical))?;
         self.associated.clear();
-        Associated::View { workspace: self.workspace, view }.write(self.associated);
+        Associated::Key { workspace: self.workspace, topic }.write(self.associated);
+        self.sealer.open(self.associated, &sealed).map_err(|_| Some(TokenRefused::DoesNotOpen))
+    }
+
+    fn token_under(&mut self, associated: Associated, bytes: &[u8], pinned: Option<u32>) -> Result<Vec<u8>, Reason> {
+        self.associated.clear();
+        associated.write(self.associated);
         self.sealed.clear();
         let id = pinned.unwrap_or_else(|| self.primary());
-        let done = self.sealer.seal_under(id, self.associated, key, self.sealed);
+        let done = self.sealer.seal_under(id, self.associated, bytes, self.sealed);
         done.map_err(|_| Reason::KeysetMissing)?;
         let mut token = Vec::new();
         seal::token(self.sealed, &mut token);

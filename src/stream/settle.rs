@@ -15,6 +15,7 @@ use super::pipeline::Pipeline;
 use super::store::{Entry, Overlay, StateKey, Store};
 use crate::privacy::error::Reason;
 use crate::privacy::protect::{Outputs, Rejection};
+use crate::privacy::retire::Place;
 use crate::privacy::synthetic::{Concerned, synthetic_header};
 use crate::profile::{Profile, State};
 use crate::record::{Partition, Record};
@@ -70,7 +71,7 @@ impl Pipeline {
             None => None,
         };
         if let Some(held) = &held {
-            self.retire(source, &input.partition, record_key, held, outputs);
+            self.retire(source, &input.partition, record_key, held, input.record.value.is_none(), outputs);
         }
         // one that moves to another workspace waits for the walk: in views it has other keys there
         let moves =
@@ -126,18 +127,24 @@ impl Pipeline {
         Ok(earlier.filter_map(|key| hand.store.get(hand.overlay, &key).map(|entry| (key, entry))).next())
     }
 
-    /// Appends the deletions, in the views, of what stands there under keys that are no longer pinned.
+    /// Appends the deletions, in the protected topic and the views, of what stands there under record keys that the profile has no more.
     pub(super) fn retire(
         &mut self,
         source: usize,
         partition: &Partition,
         record_key: &[u8],
         held: &State,
+        deleted: bool,
         outputs: &mut Vec<Outgoing>,
     ) {
-        for (view, mut record) in self.protector.retire(source, &held.profile.workspace, record_key, held.settled) {
+        let (workspace, settled) = (&held.profile.workspace, held.settled);
+        for (place, mut record) in self.protector.retire(source, workspace, record_key, settled, deleted) {
             record.headers.push(synthetic_header(self.snapshot().version()));
-            let topic = self.routes[source].views.get(&view).cloned();
+            let route = &self.routes[source];
+            let topic = match place {
+                Place::Protected => Some(route.protected.clone()),
+                Place::View(view) => route.views.get(&view).cloned(),
+            };
             outputs.extend(topic.map(|topic| Outgoing { topic, partition: Some(partition.number), record }));
         }
     }
@@ -228,7 +235,7 @@ impl Pipeline {
                 Concerned::Shown => {
                     count = Some(count.unwrap_or(0) + 1);
                     let Some(events_source) = self.routes[source].events else { continue };
-                    let partition = self.partition_of(events_source, &made.protected);
+                    let partition = self.partition_of(events_source, made.partitioned_by.as_deref());
                     self.send(events_source, partition, &mut made, events).map_err(Untouched::Fault)?;
                 }
             }
@@ -237,8 +244,8 @@ impl Pipeline {
     }
 
     /// The partition of a synthetic event: that of its key, as Java's default partitioner has it (murmur2).
-    fn partition_of(&self, source: usize, record: &Record) -> i32 {
-        let hash = murmur2::murmur2(record.key.as_deref().unwrap_or_default(), murmur2::KAFKA_SEED);
+    fn partition_of(&self, source: usize, key: Option<&[u8]>) -> i32 {
+        let hash = murmur2::murmur2(key.unwrap_or_default(), murmur2::KAFKA_SEED);
         (hash & 0x7fff_ffff) as i32 % self.partitions(source)
     }
 

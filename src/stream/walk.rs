@@ -159,7 +159,7 @@ impl Pipeline {
     }
 
     /// The events of `state`, its document anew, and its changelog record. One that holds nothing marked is written to the views alone
-    /// where their record keys move, and to the changelog alone where that one's do. Where its workspace is to be sealed anew, a document in
+    /// where record keys move, and to the changelog alone where that one's do. Where its workspace is to be sealed anew, a document in
     /// which nothing is sealed stays as it is.
     fn rewrite(
         &mut self,
@@ -172,9 +172,13 @@ impl Pipeline {
         let mut outputs = Vec::new();
         let events = self.settle(source, state, &mut outputs)?;
         let first = outputs.len();
-        self.retire(source, partition, &record_key, state, &mut outputs);
+        self.retire(source, partition, &record_key, state, false, &mut outputs);
         let moves = outputs.len() > first;
-        let resealed = state.settled < self.snapshot().policy.resealed(&state.profile.workspace);
+        let policy = self.snapshot().policy.clone();
+        let workspace = &state.profile.workspace;
+        // what is kept has no headers, so those that stand in clear go with the old record
+        let moves = moves || state.settled < policy.headed(workspace);
+        let resealed = state.settled < policy.resealed(workspace);
         if events.is_none() && !moves && !resealed && self.codec(source)?.key(&record_key)? == *key {
             return Ok(None);
         }

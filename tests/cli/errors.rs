@@ -12,11 +12,11 @@ fn a_wrong_command_line_ends_with_2_and_one_line() {
     bench.refused("protect --config", "a value is required for '--config <FILE>' but none was supplied; see --help");
     bench.refused(
         "token --config sivcar.toml --workspace acme",
-        "the following required arguments were not provided: --domain <NAME>; see --help",
+        "the following required arguments were not provided: <--domain <NAME>|--topic <TOPIC>>; see --help",
     );
     bench.refused(
         "reveal --config sivcar.toml",
-        "the following required arguments were not provided: <--source <TOPIC>|--domain <NAME>>; see --help",
+        "the following required arguments were not provided: <--source <TOPIC>|--domain <NAME>|--topic <TOPIC>>; see --help",
     );
     bench.refused(
         "keys disable keyset.json --id x",
@@ -138,7 +138,7 @@ fn marks_are_refused_before_a_broker_is_asked() {
     bench.refused(&format!("mark {which} --level 7"), stands);
     bench.refused(
         "mark --config sivcar.toml --workspace acme --on atribute --name email",
-        "invalid value 'atribute' for '--on <WORD>': unknown variant `atribute`, expected one of `attribute`, `parameter`, `field`; see --help",
+        "invalid value 'atribute' for '--on <WORD>': unknown variant `atribute`, expected one of `attribute`, `parameter`, `field`, `header`, `key`; see --help",
     );
     bench.refused(
         "mark --config sivcar.toml --workspace acme --on attribute --name email --level 10000",

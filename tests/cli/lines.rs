@@ -141,6 +141,25 @@ fn tokens_come_under_every_enabled_key_the_primary_first() {
 }
 
 #[test]
+fn tokens_of_record_keys_and_headers_open_for_their_topic_alone() {
+    let bench = Bench::new();
+    let of = |command: &str, topic: &str| format!("{command} --config sivcar.toml --workspace acme --topic {topic}");
+    let (code, tokens, errors) = bench.run(&of("token", "protected.users"), "\"ann\"\n42\n\"\"\n");
+    assert_eq!((code, tokens.lines().nth(1), errors.as_str()), (1, Some(""), "line 2: no_token\n"));
+    bench.expect(
+        &of("reveal", "protected.users"),
+        &tokens,
+        1,
+        "[\"ann\",\"ann\"]\n\n[\"\",\"\"]\n",
+        "line 2: not_a_token\n",
+    );
+    bench.expect(&of("reveal", "protected.events"), tokens.lines().next().unwrap(), 1, "\n", "line 1: does_not_open\n");
+    let (code, _, errors) = bench.run(&of("token", "raw.users"), "");
+    assert_eq!(code, 2);
+    assert!(errors.contains("--topic raw.users: no source of the configuration has this protected topic"), "{errors}");
+}
+
+#[test]
 fn what_is_never_one_token_has_none() {
     let bench = Bench::new();
     let input = "null\n[1]\n{\"a\":1}\n1e1000000001\nx\n";

@@ -109,7 +109,7 @@ pub fn control_is_taken_or_refused(offset: i64, key: &[u8], value: &[u8]) {
     match key {
         ControlKey::Mark(key) => {
             let read = readable::<Mark>(value).filter(|mark| mark::check(&key, mark).is_ok());
-            let mut expected = read.unwrap_or_else(Mark::strictest);
+            let mut expected = read.unwrap_or_else(|| Mark::strictest(key.on));
             expected.since = expected.since.or(Some(version));
             assert_eq!(table.marks.get(&key), Some(&expected));
         }

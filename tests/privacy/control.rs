@@ -24,7 +24,7 @@ fn workspace() -> impl Strategy<Value = String> {
 fn key() -> impl Strategy<Value = ControlKey> {
     let mark = (
         workspace(),
-        select(vec![On::Attribute, On::Parameter, On::Field]),
+        select(vec![On::Attribute, On::Parameter, On::Field, On::Header, On::Key]),
         "[ab]|a\\.\\*\\*|'[^']{1,8}'",
         option::of("[ab]|\\PC{0,4}"),
     )
@@ -156,7 +156,7 @@ fn taken(key: &ControlKey, value: ControlValue, version: u64) -> ControlValue {
     match value {
         ControlValue::Mark(mark) => {
             let ControlKey::Mark(key) = key else { unreachable!("values are of their key's kind") };
-            let mark = if mark::check(key, &mark).is_ok() { mark } else { Mark::strictest() };
+            let mark = if mark::check(key, &mark).is_ok() { mark } else { Mark::strictest(key.on) };
             ControlValue::Mark(Mark { since: mark.since.or(Some(version)), ..mark })
         }
         ControlValue::Domain(domain) => {

@@ -18,11 +18,13 @@ fn wish(name: &str, level: u16) -> (MarkKey, Mark) {
 #[test]
 fn marks_are_written_once_and_revised_where_they_ask_for_something_else() {
     let log = log();
-    let (written, version) = write(&log, "g", &[wish("email", 9999), wish("phone", 9999)]).expect("is written");
+    let (written, version) =
+        write(&log, "g", &["protected"], &[wish("email", 9999), wish("phone", 9999)]).expect("is written");
     assert_eq!(written, 2);
-    assert_eq!(write(&log, "g", &[wish("email", 9999)]).expect("is read"), (0, version));
+    assert_eq!(write(&log, "g", &["protected"], &[wish("email", 9999)]).expect("is read"), (0, version));
     let since = read(&log, "g").expect("is read").table().marks[&key("email")].since;
-    let (written, later) = write(&log, "g", &[wish("email", 100), wish("phone", 9999)]).expect("is written");
+    let (written, later) =
+        write(&log, "g", &["protected"], &[wish("email", 100), wish("phone", 9999)]).expect("is written");
     assert_eq!((written, later > version), (1, true));
     let control = read(&log, "g").expect("is read");
     let email = &control.table().marks[&key("email")];
@@ -32,7 +34,7 @@ fn marks_are_written_once_and_revised_where_they_ask_for_something_else() {
 #[test]
 fn only_marks_that_hold_are_withdrawn_and_all_or_none() {
     let log = log();
-    write(&log, "g", &[wish("email", 9999)]).expect("is written");
+    write(&log, "g", &["protected"], &[wish("email", 9999)]).expect("is written");
     let error = withdraw(&log, "g", &[key("email"), key("phone")]).expect_err("phone does not hold");
     let line = "no such mark: mark \"phone\" on attribute in workspace acme; see sivcar marks";
     assert_eq!(error, Failure::usage(line));

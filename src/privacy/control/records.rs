@@ -217,7 +217,7 @@ impl ControlValue {
             ControlKey::Mark(mark_key) => Some(ControlValue::Mark(
                 object::<Mark>(bytes)
                     .filter(|mark| mark::check(mark_key, mark).is_ok())
-                    .unwrap_or_else(Mark::strictest),
+                    .unwrap_or_else(|| Mark::strictest(mark_key.on)),
             )),
             ControlKey::Domain { .. } => {
                 object::<Domain>(bytes).filter(|domain| domain.pad <= PAD_MAX).map(ControlValue::Domain)

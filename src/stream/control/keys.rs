@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{ControlTable, publish, refuse_contradicted};
-use crate::privacy::control::{ControlRecord, Pin, Pinning, Table};
+use crate::privacy::control::{ControlKey, ControlRecord, Pin, Pinning, Table};
 use crate::privacy::keyset::{Entry, Keyring, Keyset, Status};
 use crate::privacy::mark::EVERYWHERE;
 use crate::stream::context::{Context, Plan};
@@ -22,7 +22,7 @@ pub(super) fn publish_with<L: Log>(context: &Context<L>, keyring: &Arc<Keyring>)
     let (plan, group) = (&context.plan, &context.plan.settings.group);
     let mut known = ControlTable::open(&context.log, group)?;
     known.read_to_end()?;
-    let wished = wished(plan, keyring);
+    let wished = wished(plan, known.table(), keyring);
     refuse_contradicted(known.table(), &wished)?;
     check(plan, known.table(), keyring)?;
     let control = publish(&context.log, group, &wished)?;
@@ -32,11 +32,14 @@ pub(super) fn publish_with<L: Log>(context: &Context<L>, keyring: &Arc<Keyring>)
 }
 
 /// What the control topic must hold: what the configuration says, the keys, and what is pinned.
-fn wished(plan: &Plan, keyring: &Keyring) -> Vec<ControlRecord> {
+fn wished(plan: &Plan, table: &Table, keyring: &Keyring) -> Vec<ControlRecord> {
+    let around = |record: &ControlRecord| matches!(&record.key, ControlKey::Mark(key) if key.on.is_around());
+    let around = table.marks_around() || plan.wished.iter().any(around);
     let primaries = keysets(keyring).into_iter().map(|(workspace, keyset)| {
         ControlRecord::promote(workspace.as_deref().unwrap_or(EVERYWHERE), keyset.primary())
     });
-    let pins = pins(plan, keyring).into_iter().map(|(pin, keyset)| ControlRecord::pin(pin, keyset.primary(), &[]));
+    let pins =
+        pins(plan, keyring, around).into_iter().map(|(pin, keyset)| ControlRecord::pin(pin, keyset.primary(), &[]));
     plan.wished.iter().cloned().chain(ControlRecord::of_keys(keyring)).chain(primaries).chain(pins).collect()
 }
 
@@ -50,7 +53,7 @@ fn check(plan: &Plan, table: &Table, keyring: &Arc<Keyring>) -> Result<(), Error
         let text = format!("profiles need a keyset under [keys]: the keys of {topic} are sealed under it");
         return Err(Error::Keys(text));
     }
-    for (pin, keyset) in pins(plan, keyring) {
+    for (pin, keyset) in pins(plan, keyring, table.marks_around()) {
         // what is not pinned yet will be, under a key that is here
         let Some(Pinning { id, .. }) = table.pinned.get(&pin) else { continue };
         if keyset.key(*id).is_none_or(|key| key.status() != Status::Enabled) {
@@ -112,14 +115,15 @@ fn primary_of(table: &Table, whose: Option<&str>) -> Option<u32> {
     table.primaries.get(whose.unwrap_or(EVERYWHERE)).copied()
 }
 
-/// Which keys are pinned, and the keyset that each is of: changelogs' of `[keys]`, and views' of every keyset.
-fn pins<'a>(plan: &Plan, keyring: &'a Keyring) -> Vec<(Pin, &'a Arc<Keyset>)> {
+/// Which keys are pinned, and the keyset that each is of: changelogs' of `[keys]`, and views' of every keyset; those of protected topics
+/// too, where something `around` their documents is marked.
+fn pins<'a>(plan: &Plan, keyring: &'a Keyring, around: bool) -> Vec<(Pin, &'a Arc<Keyset>)> {
     let mut pins = Vec::new();
     for route in plan.routes.iter() {
         let pin = |topic: &Arc<str>, workspace| Pin { topic: topic.to_string(), workspace };
         let changelog = route.changelog.iter().zip(keyring.default_keyset());
         pins.extend(changelog.map(|(topic, keyset)| (pin(topic, None), keyset)));
-        for topic in route.views.values() {
+        for topic in route.views.values().chain([&route.protected].into_iter().filter(|_| around)) {
             pins.extend(keysets(keyring).into_iter().map(|(workspace, keyset)| (pin(topic, workspace), keyset)));
         }
     }
@@ -135,7 +139,7 @@ fn place(workspace: Option<&str>) -> String {
 mod tests {
     use super::super::tests::{following, log, until};
     use super::*;
-    use crate::privacy::control::{ControlKey, ControlValue};
+    use crate::privacy::control::ControlValue;
     use crate::privacy::keyset::KEY_BYTES;
     use crate::privacy::settings::{Settings, Unlisted, View};
     use crate::stream::control::amend;
@@ -212,7 +216,7 @@ mod tests {
         let own = Entry::Present(Arc::new(Keyset::generate(&[8; KEY_BYTES], 2)));
         let own = [("acme".to_owned(), own), ("beta".to_owned(), Entry::Missing)].into();
         let keyring = Arc::new(Keyring::new(Some(fixture::keyset()), own));
-        let wished = wished(&plan, &keyring);
+        let wished = wished(&plan, &Table::default(), &keyring);
         let pinned: Vec<(&ControlKey, &Option<ControlValue>)> = wished
             .iter()
             .filter(|record| matches!(record.key, ControlKey::Pinned(_)))

@@ -11,7 +11,7 @@ pub(super) fn rotated(primary: u32) -> Arc<Keyring> {
     Arc::new(Keyring::new(Some(Arc::new(keyset.promoted(primary).unwrap())), BTreeMap::new()))
 }
 
-fn publish(world: &World, context: &Context<Scripted>, keyring: Arc<Keyring>) {
+pub(super) fn publish(world: &World, context: &Context<Scripted>, keyring: Arc<Keyring>) {
     world.publish(context);
     let policy = context.current.snapshot().unwrap().policy.clone();
     context.current.publish(Snapshot { policy, keyring, control: "nonce".into() });
@@ -133,7 +133,7 @@ fn shown_under(world: &World) -> BTreeMap<u32, usize> {
     under
 }
 
-fn pin(world: &mut World, topic: &str, id: u32, was: &[u32]) {
+pub(super) fn pin(world: &mut World, topic: &str, id: u32, was: &[u32]) {
     world.table.version += 1;
     let pin = Pin { topic: topic.to_owned(), workspace: None };
     let pinning = Pinning { id, was: was.to_vec(), since: if was.is_empty() { 0 } else { world.table.version } };

@@ -1,0 +1,63 @@
+//! Deletions of what stands under a record key that a profile has no more.
+//!
+//! A profile's record key changes downstream where another key is pinned, where a mark on record keys becomes effective, and where it
+//! goes again. What stands there under the old one would never be compacted nor found by the profile's own deletion. Always holds: each
+//! is deleted once, by whatever touches the profile first. A record key that stood there in clear is deleted by its clear name, for
+//! nothing else reaches it; from then on it leaves sealed alone. Deliberately not here: the record that stands under the new key.
+
+use std::sync::Arc;
+
+use super::around::policy_header;
+use super::page::views_of;
+use super::protect::Protector;
+use crate::record::Record;
+
+/// An output topic of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The protected topic.
+    Protected,
+    /// That of the view with this index.
+    View(usize),
+}
+
+impl Protector {
+    /// The deletions of what stands in the outputs of `source` under earlier record keys of the profile that `key` names, whose marks were
+    /// answered up to the version `settled`; `deleted` says that the profile itself goes. A key that the keyset has no more deletes nothing.
+    pub fn retire(
+        &mut self,
+        source: usize,
+        workspace: &str,
+        key: &[u8],
+        settled: u64,
+        deleted: bool,
+    ) -> Vec<(Place, Record)> {
+        let policy = Arc::clone(&self.policy);
+        let source = &policy.settings().sources[source];
+        let Ok(mut sealer) = self.sealer.of(workspace) else { return Vec::new() };
+        let mut retired = Vec::new();
+        let mut retire = |place, key| {
+            let record = Record { key: Some(key), headers: vec![policy_header(&policy)], ..Record::default() };
+            retired.push((place, record));
+        };
+        let pinning = policy.pinned(&source.protected, Some(workspace));
+        if policy.keyed(workspace).is_some_and(|since| since > settled) {
+            retire(Place::Protected, key.to_vec());
+        }
+        let under: Vec<u32> = match (pinning, policy.keyed(workspace)) {
+            (Some(pinning), Some(_)) if pinning.since > settled => pinning.was.clone(),
+            // a mark that was withdrawn may have left something that nobody wrote anew
+            (Some(pinning), None) if deleted => pinning.was.iter().chain([&pinning.id]).copied().collect(),
+            _ => Vec::new(),
+        };
+        let sealed = under.into_iter().filter_map(|id| sealer.around(key, &source.protected, Some(id)).ok());
+        sealed.for_each(|key| retire(Place::Protected, key));
+        for (index, view, topic) in views_of(&policy, source) {
+            let pinning = policy.pinned(topic, Some(workspace)).filter(|pinning| pinning.since > settled);
+            let was = pinning.into_iter().flat_map(|pinning| &pinning.was);
+            let sealed = was.filter_map(|id| sealer.view_key(key, &view.name, Some(*id)).ok());
+            sealed.for_each(|key| retire(Place::View(index), key));
+        }
+        retired
+    }
+}
