@@ -188,7 +188,7 @@ fn write<L: Log>(log: &L, group: &str, records: &[(&Envelope, Record)]) -> Resul
     retry(|| producer.commit()).map_err(failed)
 }
 
-fn retry<T>(mut call: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
+pub(super) fn retry<T>(mut call: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
     let until = Instant::now() + PATIENCE;
     loop {
         match call() {

@@ -19,6 +19,7 @@ mod reveal;
 mod run;
 mod signals;
 mod status;
+mod tail;
 mod token;
 mod workspace;
 
@@ -68,6 +69,7 @@ enum Command {
     Reseal(workspace::ResealArgs),
     Erase(workspace::EraseArgs),
     Status(status::Args),
+    Tail(tail::Args),
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
 }
@@ -124,6 +126,7 @@ fn dispatch(command: &Command, streams: Streams) -> Result<Outcome, Failure> {
         Command::Reseal(args) => workspace::reseal(args, &mut *output),
         Command::Erase(args) => workspace::erase(args, &mut *output),
         Command::Status(args) => status::run(args, &mut *output),
+        Command::Tail(args) => tail::run(args, &mut *output),
         Command::DeadLetters(command) => dead_letters::run(command, &mut *output, errors),
     }?;
     output.flush().map_err(|error| Failure::writing(&error))?;

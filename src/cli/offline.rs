@@ -99,7 +99,7 @@ pub fn is_named(config: &Config, table: &Table, workspace: &str, name: &str) -> 
 }
 
 /// Names for a message: "a, b", or "none".
-fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+pub fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

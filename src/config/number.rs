@@ -13,7 +13,7 @@ pub(super) fn in_range<T: TryFrom<i64>>(key: &str, number: i64, range: RangeIncl
 }
 
 /// A duration: a whole number and its unit, `ms`, `s`, `m` or `h`, without space.
-pub(super) fn duration(key: &str, text: &str, range: RangeInclusive<Duration>) -> Result<Duration, String> {
+pub(crate) fn duration(key: &str, text: &str, range: RangeInclusive<Duration>) -> Result<Duration, String> {
     let error = || format!("{key} must be a whole number and a unit (ms, s, m or h), as \"100ms\" or \"30s\"");
     let digits = text.len() - text.trim_start_matches(|char: char| char.is_ascii_digit()).len();
     let number: u64 = text[..digits].parse().map_err(|_| error())?;

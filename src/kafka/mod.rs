@@ -20,7 +20,7 @@ use std::time::Duration;
 pub use consumer::{Consumer, Membership};
 pub use inspector::{CREATION_TIMEOUT, QUESTION_TIMEOUT};
 pub use producer::Producer;
-pub use reader::Reader;
+pub use reader::{Reader, Start};
 pub use settings::{Settings, SettingsError, Wish};
 
 use crate::stream::log::{Fault, Log, TopicFacts};
@@ -41,6 +41,14 @@ impl Kafka {
         let inspector = Arc::new(Inspector::new(&settings)?);
         Ok(Self { settings, inspector })
     }
+
+    /// A reader of all partitions of `topic`, from `start` on.
+    ///
+    /// # Errors
+    /// [`Fault::Retry`] where there is no such topic, or no broker answers.
+    pub fn reader_from(&self, topic: &str, start: Start) -> Result<Reader, Fault> {
+        Reader::open(&self.settings, topic, None, start, self.inspector.clone())
+    }
 }
 
 impl Log for Kafka {
@@ -58,7 +66,7 @@ impl Log for Kafka {
     }
 
     fn reader(&self, topic: &str, partition: Option<i32>) -> Result<Reader, Fault> {
-        Reader::open(&self.settings, topic, partition, self.inspector.clone())
+        Reader::open(&self.settings, topic, partition, Start::Beginning, self.inspector.clone())
     }
 
     fn message_max_bytes(&self) -> usize {

@@ -1,18 +1,18 @@
-//! A reader of one topic from its beginning, over librdkafka: no group is joined, nothing is committed.
+//! A reader of one topic, from its beginning or from where one looks, over librdkafka: no group is joined, nothing is committed.
 //!
 //! Always holds: what stands before the last stable offset counts as given once librdkafka said that it reached that end; the
 //! offsets of records alone would not tell, since a transaction's marker or an aborted record may be the last. Deliberately
 //! not here: what the records mean.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::consumer::Consumer as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::consumer::member;
 use super::fault;
-use super::inspector::{Inspector, watermarks};
+use super::inspector::{Inspector, QUESTION_TIMEOUT, watermarks};
 use super::raw::{Event, Polled};
 use super::settings::Settings;
 use crate::record::Partition;
@@ -20,6 +20,22 @@ use crate::stream::log::{self, Fault, Fetched};
 
 /// The most records that one call gives.
 const RECORDS_MAX: usize = 10_000;
+
+/// Where a reader begins.
+#[derive(Clone, Copy, Debug)]
+pub enum Start {
+    /// With the first record there is.
+    Beginning,
+    /// Behind the last one, as a `read_committed` reader sees it.
+    End,
+    /// With the first record that is not older.
+    At(SystemTime),
+}
+
+fn milliseconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
 
 /// A reader of all partitions of a topic.
 pub struct Reader {
@@ -38,27 +54,37 @@ struct Reading {
 }
 
 impl Reader {
-    /// Reads the partition of `topic`, or all that it has now, from the beginning.
+    /// Reads the partition of `topic`, or all that it has now.
     pub(super) fn open(
         settings: &Settings,
         topic: &str,
         partition: Option<i32>,
+        start: Start,
         inspector: Arc<Inspector>,
     ) -> Result<Self, Fault> {
         let Some(count) = inspector.partitions(topic)? else {
             return Err(Fault::Retry(format!("the topic {topic} does not exist")));
         };
         let client = member(&settings.reader())?;
+        let failed = |error| Fault::Fatal(format!("reading {topic}: {}", fault::said(&error)));
         let (mut list, mut partitions) = (TopicPartitionList::new(), Vec::new());
+        let first = match start {
+            Start::Beginning => Offset::Beginning,
+            Start::End => Offset::End,
+            Start::At(time) => Offset::Offset(milliseconds(time)),
+        };
         for number in partition.map_or(0..count, |number| number..number + 1) {
-            list.add_partition_offset(topic, number, Offset::Beginning)
-                .map_err(|error| Fault::Fatal(format!("reading {topic}: {}", fault::said(&error))))?;
+            list.add_partition_offset(topic, number, first).map_err(failed)?;
             partitions.push(Reading { partition: Partition::new(topic, number), next: 0, low: None });
         }
-        client
-            .client()
-            .assign(&list)
-            .map_err(|error| Fault::Fatal(format!("reading {topic}: {}", fault::said(&error))))?;
+        if let Start::At(_) = start {
+            let found = client.client().offsets_for_times(list, QUESTION_TIMEOUT);
+            list = found.map_err(|error| {
+                let what = format!("asking {topic} for a time");
+                fault::question(&what, inspector.brokers(), &error, client.client().context().last())
+            })?;
+        }
+        client.client().assign(&list).map_err(failed)?;
         Ok(Self { client, inspector, partitions })
     }
 

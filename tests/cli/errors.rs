@@ -174,6 +174,22 @@ fn dead_letters_are_named_before_a_broker_is_asked() {
 }
 
 #[test]
+fn tail_names_what_it_looks_for_before_a_broker_is_asked() {
+    let bench = Bench::new();
+    let tail = "tail --config sivcar.toml --view debug";
+    bench.refused(
+        "tail --config sivcar.toml --view debgu",
+        "--view debgu: no such view in the configuration; it has debug",
+    );
+    bench.refused(&format!("{tail} --source raw.users"), "--view debug: no such view of source raw.users; it has none");
+    bench.refused(
+        &format!("{tail} --since 10"),
+        "invalid value '10' for '--since <DURATION>': DURATION must be a whole number and a unit (ms, s, m or h), as \"100ms\" or \"30s\"; see --help",
+    );
+    bench.refused(tail, "[kafka]: bootstrap.servers is missing: name at least one broker as host:port");
+}
+
+#[test]
 fn run_tells_what_it_cannot_start_without() {
     let bench = Bench::new();
     let (code, output, errors) = bench.run("run --config sivcar.toml", "");

@@ -97,6 +97,24 @@ fn promote(site: &Site, sidecar: &Sidecar, id: &str) {
     eventually("another view key", || (keys().len() == 2).then_some(()));
 }
 
+/// What stands in the view, as a person and a program see it.
+fn look(site: &Site) {
+    let tail = "tail --config i.toml --view debug --event a --limit 1";
+    let (code, shown, errors) = site.run(&format!("{tail} --from-beginning"));
+    assert_eq!((code, errors.as_str()), (0, ""), "{shown}");
+    assert!(shown.contains("  debug[0]@0  acme  a  siv:") && shown.contains("  client.email  \"***\"\n"), "{shown}");
+    let (code, shown, _) = site.run(&format!("{tail} --since 1h --json"));
+    let shown: serde_json::Value = serde_json::from_str(&shown).expect("is JSON");
+    assert_eq!((code, shown["value"]["client"]["email"].as_str()), (0, Some("***")));
+    // from now on: others follow until one is seen
+    let following = site.begin("tail", &format!("{tail} --json"));
+    let came = eventually("a record that came later", || {
+        write(site, 0, &event(1));
+        following.lines().into_iter().next()
+    });
+    assert_eq!((came["value"]["params"]["code"].as_str(), came["offset"].as_i64() > Some(0)), (Some("c1"), true));
+}
+
 #[test]
 fn a_day_of_an_operator() {
     let site = Site::new("workers = 2", SECTIONS);
@@ -118,6 +136,8 @@ fn a_day_of_an_operator() {
     let protected = values(&site, "protected", 1);
     assert!(protected[0].contains("siv:") && protected[0].contains("\"code\":\"c1\""), "{}", protected[0]);
     assert!(!protected[0].contains("ann1") && !values(&site, "debug", 1)[0].contains("ann1"));
+
+    look(&site);
 
     // a mark acts on the live stream
     let mark = "mark --config i.toml --workspace acme --on parameter --name code --by ann";

@@ -128,6 +128,11 @@ impl Site {
         self.spawn(instance, self.command(&format!("run --config {instance}.toml --log-format json")))
     }
 
+    /// Starts a command and does not wait; what it says is its log.
+    pub fn begin(&self, name: &str, arguments: &str) -> Sidecar {
+        self.spawn(name, self.command(arguments))
+    }
+
     /// Starts any process whose log is a sidecar's.
     pub fn spawn(&self, name: &str, mut command: Command) -> Sidecar {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
