@@ -14,7 +14,7 @@ use crate::privacy::keyset::Keyset;
 use crate::privacy::mark::{EVERYWHERE, Mark, MarkKey};
 use crate::privacy::path::Path;
 use crate::privacy::policy::Policy;
-use crate::privacy::settings::{Ids, Settings};
+use crate::privacy::settings::{Detection, Ids, Settings, Source};
 
 /// Reads and checks the configuration.
 pub fn config(path: &FilePath) -> Result<Config, Failure> {
@@ -85,7 +85,7 @@ pub fn domain(table: &Table, workspace: &str, name: &str) -> Domain {
     held(workspace).or_else(|| held(EVERYWHERE)).unwrap_or_default()
 }
 
-/// Whether a mark or a domain of the file, or a sealed id, has the domain `name` in `workspace`.
+/// Whether a mark or a domain of the file, a sealed id, or a matcher whose findings are sealed, has the domain `name` in `workspace`.
 pub fn is_named(config: &Config, table: &Table, workspace: &str, name: &str) -> bool {
     let here = |named: &str| named == workspace || named == EVERYWHERE;
     let marks = |(key, mark): (&MarkKey, &Mark)| match (&mark.domain, Path::parse(&key.name)) {
@@ -94,7 +94,11 @@ pub fn is_named(config: &Config, table: &Table, workspace: &str, name: &str) -> 
         (None, Err(_)) => false,
     };
     let ids = config.settings.sources.iter().any(|source| source.ids == Ids::Seal) && ["id", "uuid"].contains(&name);
-    ids || table.marks.iter().any(|held| here(&held.0.workspace) && marks(held))
+    let encrypts = |source: &Source| source.detection == Detection::Encrypt;
+    let detected = config.settings.sources.iter().any(encrypts)
+        && config.settings.matchers.all().iter().any(|matcher| matcher.name == name);
+    ids || detected
+        || table.marks.iter().any(|held| here(&held.0.workspace) && marks(held))
         || table.domains.keys().any(|(named, domain)| here(named) && domain == name)
 }
 

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::path::{Path as Folder, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -18,7 +19,7 @@ use super::number::{duration, in_range, topic};
 use super::substitute::{Problem, Substituted, substitute};
 use super::wish::{Workspaces, wished};
 use super::{Config, ConfigError, KafkaProperties, Surroundings, Topics};
-use super::{effective, layouts, properties, source};
+use super::{effective, layouts, matchers, properties, source};
 use crate::keys::KeySource;
 use crate::privacy::path::Path;
 use crate::privacy::scan::Limits;
@@ -30,7 +31,7 @@ use crate::stream::transaction::TransactionLimits;
 /// The depth of a document is an index into fixed tables further on.
 const DEPTH_MAX: i64 = 1_000;
 /// Offsets within a record are kept in 32 bits.
-const RECORD_BYTES_MAX: i64 = 1 << 30;
+pub(super) const RECORD_BYTES_MAX: i64 = 1 << 30;
 /// A producer's queue holds 64 MiB; a transaction must fit.
 const OUTPUT_BYTES_MAX: i64 = 64 << 20;
 /// A quarter of the shortest transaction timeout.
@@ -139,6 +140,7 @@ fn settings(file: &File) -> Result<Settings, Problem> {
         workspaces,
         sources: file.source.iter().map(|written| source::source(written, file, &own)).collect::<Result<_, _>>()?,
         views: file.view.iter().map(view).collect::<Result<_, _>>()?,
+        matchers: Arc::new(matchers::matchers(file)?),
     })
 }
 

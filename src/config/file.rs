@@ -12,7 +12,8 @@ use toml::Spanned;
 use super::properties::Kafka;
 use crate::privacy::mark::{On, Protect};
 use crate::privacy::mask::Mask;
-use crate::privacy::settings::{Case, Fold, Ids, LEVEL_MAX, Partitioner, SourceKind, Stage, Unlisted};
+use crate::privacy::matcher::{self, Looking, Risk};
+use crate::privacy::settings::{Case, Detection, Fold, Ids, LEVEL_MAX, Partitioner, SourceKind, Stage, Unlisted};
 
 /// A text and where it stands.
 pub(super) type Text = Spanned<String>;
@@ -57,6 +58,8 @@ pub(super) struct File {
     pub view: Vec<View>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mark: Vec<Mark>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub matcher: Vec<Matcher>,
 }
 
 /// `[topics]`.
@@ -74,6 +77,7 @@ pub(super) struct Limits {
     pub depth: Number,
     pub record_bytes: Number,
     pub string_bytes: Number,
+    pub detection_bytes: Number,
 }
 
 /// `[policy]`.
@@ -177,6 +181,8 @@ pub(super) struct Source {
     pub ids: Ids,
     #[serde(default)]
     pub case: Case,
+    #[serde(default)]
+    pub detection: Detection,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<Spanned<Fold>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -262,6 +268,24 @@ pub(super) struct Mark {
     pub shape: bool,
 }
 
+/// `[[matcher]]`.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Matcher {
+    pub name: Text,
+    #[serde(default)]
+    pub on: matcher::On,
+    #[serde(default, rename = "match")]
+    pub looking: Looking,
+    pub texts: Vec<Text>,
+    #[serde(default)]
+    pub risk: Risk,
+    #[serde(default = "strictest_level")]
+    pub level: Number,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask: Option<Spanned<Mask>>,
+}
+
 /// A value that stands nowhere in the file.
 pub(super) fn nowhere<T>(value: T) -> Spanned<T> {
     Spanned::new(0..0, value)
@@ -291,7 +315,12 @@ impl Default for Topics {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { depth: nowhere(64), record_bytes: nowhere(1_000_000), string_bytes: nowhere(262_144) }
+        Self {
+            depth: nowhere(64),
+            record_bytes: nowhere(1_000_000),
+            string_bytes: nowhere(262_144),
+            detection_bytes: nowhere(16_384),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod effective;
 mod error;
 mod file;
 mod layouts;
+mod matchers;
 mod number;
 mod properties;
 mod source;

@@ -28,6 +28,7 @@ pub(super) fn source(written: &file::Source, file: &File, own: &[Layout]) -> Res
         sealed_input: written.sealed_input,
         ids: written.ids,
         case: written.case,
+        detection: written.detection,
         state: of_profiles("state", written, &written.state)?.unwrap_or_default(),
         events: of_profiles("events", written, &written.events)?
             .map(|topic| events(written, file, &topic))

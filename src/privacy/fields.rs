@@ -1,4 +1,4 @@
-//! The fields of one document that a rule touches, found in one walk.
+//! The fields of one document that a rule touches, found in one walk; what detection finds comes from a pass of its own.
 //!
 //! The walk carries the automaton's active states down the document; a subtree in which no path can go on is not looked at.
 //! Always holds: fields stand in document order; an element of an array has the states of its array; a number that no sealing
@@ -6,12 +6,14 @@
 
 use super::automaton::Active;
 use super::canonical;
+use super::detect::{Detected, Detector, Question};
 use super::error::Reason;
 use super::fold;
 use super::layout::{Holds, Located};
+use super::matcher::Matchers;
 use super::rules::{Identifier, Rule, Rules, Verdict};
 use super::scan::{Document, Kind};
-use super::settings::{Case, Ids};
+use super::settings::{Case, Detection, Ids};
 
 /// The member of the root that is sivcar's own.
 pub const OWN_MEMBER: &str = "_pii";
@@ -36,6 +38,8 @@ pub struct Fields {
     own: Vec<usize>,
     /// Nodes that a mark of [`Search::noted`] matches, with the mark, in document order.
     noted: Vec<(usize, u32)>,
+    /// What detection found, in document order; each is a field too.
+    detected: Vec<Detected>,
     /// Nodes that the walk must reach even where no path can go on: containers and ids, in document order.
     points: Vec<usize>,
 }
@@ -66,12 +70,35 @@ impl Fields {
         self.shown.clear();
         self.own.clear();
         self.noted.clear();
+        self.detected.clear();
         self.points.clear();
         let located = search.located;
         self.points.extend(located.containers.iter().map(|(node, _)| *node).chain(located.id).chain(located.uuid));
         self.points.sort_unstable();
         let active = search.rules.automaton().begin(&[search.rules.root]);
         self.walk(document, search, 0, active)
+    }
+
+    /// Adds what `detector` finds where none of the fields found so far is, to be dealt with as `detection` says.
+    pub fn detect(
+        &mut self,
+        document: &Document,
+        search: &Search,
+        detector: &mut Detector,
+        detection: Detection,
+        matchers: &Matchers,
+    ) {
+        if detection == Detection::Off {
+            return;
+        }
+        let Self { fields, own, detected, .. } = self;
+        let question = Question { document, matchers, located: search.located, marked: fields, own };
+        detector.find(&question, detected);
+        if !detected.is_empty() {
+            let verdict = |found: &Detected| search.rules.detected(found, detection, matchers);
+            fields.extend(detected.iter().map(|found| Field { node: found.node, verdict: verdict(found) }));
+            fields.sort_by_key(|field| field.node);
+        }
     }
 
     fn walk(&mut self, document: &Document, search: &Search, node: usize, mut active: Active) -> Result<(), Reason> {
@@ -222,6 +249,11 @@ impl Fields {
     /// The nodes that marks of [`Search::noted`] match, in document order; words are none.
     pub fn noted(&self) -> &[(usize, u32)] {
         &self.noted
+    }
+
+    /// What detection found, in document order.
+    pub fn detected(&self) -> &[Detected] {
+        &self.detected
     }
 
     /// Members of the root that are named as sivcar's own, and go.

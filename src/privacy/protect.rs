@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use super::around::Around;
 use super::canonical;
+use super::detect::Detector;
 use super::error::Reason;
 use super::fields::{Fields, Search};
 use super::fold;
@@ -43,6 +44,7 @@ pub struct Protector {
     pub(super) read: Scratch,
     /// Of the synthetic event.
     pub(super) made: Scratch,
+    pub(super) detector: Detector,
 }
 
 /// What reading one document leaves, kept to reuse the memory.
@@ -120,7 +122,14 @@ impl Protector {
     /// A protector under `policy` and `keyring`.
     pub fn new(policy: Arc<Policy>, keyring: Arc<Keyring>) -> Self {
         let sealer = ValueSealer::new(keyring.clone());
-        Self { policy, sealer, keyring, read: Scratch::default(), made: Scratch::default() }
+        Self {
+            policy,
+            sealer,
+            keyring,
+            read: Scratch::default(),
+            made: Scratch::default(),
+            detector: Detector::default(),
+        }
     }
 
     /// The policy it protects under.
@@ -231,7 +240,7 @@ impl Protector {
         known: Known,
         outputs: &mut Outputs,
     ) -> Result<(), Rejection> {
-        let Self { sealer, keyring, read: Scratch { tape, located, fields }, .. } = self;
+        let Self { sealer, keyring, read: Scratch { tape, located, fields }, detector, .. } = self;
         let settings = policy.settings();
         let source = &settings.sources[source_index];
         let text = scan::scan(value, &settings.limits, tape)?;
@@ -248,6 +257,7 @@ impl Protector {
         let event = located.event.and_then(|node| rules.event(&layout::word_text(&document, node)));
         let search = Search { rules, located, event, ids: source.ids, case: source.case, noted: &[] };
         fields.find(&document, &search).map_err(rejected)?;
+        fields.detect(&document, &search, detector, source.detection, &settings.matchers);
         outputs.tally.own_removed = fields.own().len() as u64;
         if source.kind == SourceKind::Profile {
             outputs.identity = identity(&document, located, &workspace).map_err(rejected)?;

@@ -4,6 +4,7 @@
 //! canonical text of its value; nothing is ever opened because it looks like a token. Deliberately not here: who is entitled.
 
 use super::canonical;
+use super::detect::Detector;
 use super::error::Reason;
 use super::fields::{Fields, Search};
 use super::fold;
@@ -14,7 +15,7 @@ use super::protect::document_workspace;
 use super::rules::{Rules, Verdict};
 use super::scan::{self, Document, Kind, Tape};
 use super::seal::{self, Associated, OpenError, Sealer};
-use super::settings::Stage;
+use super::settings::{Detection, Stage};
 use super::splice::{Choice, Editor, splice};
 use super::value::ValueSealer;
 
@@ -78,6 +79,10 @@ pub fn document(policy: &Policy, sealer: &mut ValueSealer, source: usize, value:
     let search =
         Search { rules, located: &located, event, ids: source_settings.ids, case: source_settings.case, noted: &[] };
     fields.find(&document, &search)?;
+    if source_settings.detection == Detection::Encrypt {
+        // what was found by name is found again; what was found by its look looks like a token now
+        fields.detect(&document, &search, &mut Detector::default(), Detection::Encrypt, &settings.matchers);
+    }
     let keyset = sealer.keyset(&workspace)?;
     if policy.stage(&workspace) != Stage::Enforced {
         return Ok(value.to_vec());

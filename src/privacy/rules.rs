@@ -7,11 +7,13 @@ use std::collections::HashMap;
 
 use super::automaton::{Automaton, key_name};
 use super::control::{Domain, Table};
+use super::detect::Detected;
 use super::mark::{Mark, MarkKey, On, Protect};
 use super::mask::Mask;
+use super::matcher::{By, Matchers};
 use super::path::Path;
 use super::policy::{Applying, domain_settings};
-use super::settings::{Case, Ids, LEVEL_MAX, Settings};
+use super::settings::{Case, Detection, Ids, LEVEL_MAX, Settings};
 
 /// What a path of the automaton stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +40,12 @@ pub struct Rules {
     headers: Option<u32>,
     /// What holds for the record key.
     key: Option<Verdict>,
-    /// The most specific first; then what holds for ids.
+    /// The most specific first; then what holds for findings, and for ids.
     marks: Vec<CompiledMark>,
     events: HashMap<String, u32>,
     domains: Vec<NamedDomain>,
+    /// Index of what holds for the first matcher's findings; the others' stand behind it.
+    detected: u32,
 }
 
 /// A domain with its settings, as it holds in one workspace.
@@ -115,6 +119,7 @@ impl Rules {
             marks: Vec::new(),
             events: HashMap::new(),
             domains: Vec::new(),
+            detected: 0,
         };
         for (key, mark, path) in marks {
             rules.add(workspace, key, mark, path, table);
@@ -124,18 +129,20 @@ impl Rules {
                 rules.automaton.insert(rules.root, path, Rule::Show(index));
             }
         }
+        rules.detected = index(rules.marks.len());
+        if settings.sources.iter().any(|source| source.detection != Detection::Off) {
+            for matcher in settings.matchers.all() {
+                let domain = rules.domain_index(workspace, &matcher.name, table);
+                rules.marks.push(CompiledMark {
+                    level: matcher.level,
+                    mask: matcher.mask,
+                    ..unnamed(&matcher.name, domain)
+                });
+            }
+        }
         for name in ["id", "uuid"] {
             let domain = rules.domain_index(workspace, name, table);
-            rules.marks.push(CompiledMark {
-                on: On::Field,
-                event: None,
-                level: LEVEL_MAX,
-                protect: Protect::None,
-                mask: Mask::Full,
-                shape: false,
-                domain,
-                name: name.to_owned(),
-            });
+            rules.marks.push(unnamed(name, domain));
         }
         rules
     }
@@ -242,6 +249,27 @@ impl Rules {
         })
     }
 
+    /// What holds for a value that detection found; `detection` is not off.
+    pub fn detected(&self, detected: &Detected, detection: Detection, matchers: &Matchers) -> Verdict {
+        let mark = self.detected + u32::from(detected.found.matcher);
+        let CompiledMark { level, mask, domain, .. } = self.marks[mark as usize];
+        let protect = match detection {
+            Detection::Off | Detection::Report => Protect::None,
+            _ if detected.goes => Protect::Drop,
+            Detection::Encrypt => Protect::Encrypt,
+            Detection::Mask => Protect::Mask,
+            Detection::Drop => Protect::Drop,
+        };
+        let mask = match detected.found.by {
+            _ if detected.goes => Mask::Drop,
+            // nobody knows what the rest is
+            By::Part | By::Length => mask.min(Mask::Full),
+            By::Name | By::Lookalike | By::Value if matchers.is_red(detected.found.matcher) => mask.min(Mask::Full),
+            By::Name | By::Lookalike | By::Value => mask,
+        };
+        Verdict { level, protect, mask, shape: false, domain, mark }
+    }
+
     /// The domain under which a value is sealed.
     pub fn domain(&self, verdict: &Verdict) -> &NamedDomain {
         &self.domains[verdict.domain as usize]
@@ -250,6 +278,20 @@ impl Rules {
     /// The name, as written, of the mark that decided the domain.
     pub fn mark_name(&self, verdict: &Verdict) -> &str {
         &self.marks[verdict.mark as usize].name
+    }
+}
+
+/// What holds without any mark: for ids, and for what detection finds.
+fn unnamed(name: &str, domain: u32) -> CompiledMark {
+    CompiledMark {
+        on: On::Field,
+        event: None,
+        level: LEVEL_MAX,
+        protect: Protect::None,
+        mask: Mask::Full,
+        shape: false,
+        domain,
+        name: name.to_owned(),
     }
 }
 

@@ -5,10 +5,12 @@
 //! workspace. Marks, domains and stages are not here: the control topic alone decides them ([`super::control`]).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::gate::Gate;
+use super::matcher::Matchers;
 use super::path::{Path, Step};
 use super::scan::Limits;
 
@@ -25,6 +27,25 @@ pub struct Settings {
     pub sources: Vec<Source>,
     /// The debug audiences; a view is named by its index here.
     pub views: Vec<View>,
+    /// What detection looks for, in sources that ask for it.
+    pub matchers: Arc<Matchers>,
+}
+
+/// What becomes of personal data that no mark speaks of and a matcher finds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Detection {
+    /// Nobody looks for any.
+    #[default]
+    Off,
+    /// Protected topics show it; views mask it.
+    Report,
+    /// Protected topics show its token, in the domain of the matcher's name; views mask it.
+    Encrypt,
+    /// Both mask it.
+    Mask,
+    /// Protected topics lack it; views mask it.
+    Drop,
 }
 
 /// What the records of a source are.
@@ -134,6 +155,8 @@ pub struct Source {
     pub ids: Ids,
     /// How names are compared.
     pub case: Case,
+    /// What becomes of personal data that no mark speaks of.
+    pub detection: Detection,
     /// What a record does to its profile's state; of no effect on events.
     pub state: Fold,
     /// Of a profile source: index of the event source whose outputs take the synthetic events; `None`: none are made.

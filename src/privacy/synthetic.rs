@@ -14,6 +14,7 @@ mod held;
 
 use std::sync::Arc;
 
+use super::detect::Detector;
 use super::error::Reason;
 use super::fields::{Field, Fields, Search};
 use super::layout::{self, Located};
@@ -79,7 +80,7 @@ impl Protector {
         let policy = Arc::clone(&self.policy);
         let settings = policy.settings();
         let source = &settings.sources[profiles];
-        let Self { sealer, read: Scratch { tape, located, fields }, made, .. } = self;
+        let Self { sealer, read: Scratch { tape, located, fields }, made, detector, .. } = self;
         let text = scan::scan(document, &Limits::NONE, tape)?;
         let document = Document::new(text, tape);
         policy.layout(profiles).locate(&document, located)?;
@@ -106,8 +107,15 @@ impl Protector {
         };
         let mut sealer = sealer.of(workspace).map_err(rejected)?;
         let time = moments.iter().find_map(|moment| moment.at.as_deref());
-        let made =
-            Making { policy: &policy, events, sealed_input: source.sealed_input, since, timestamp, scratch: made };
+        let made = Making {
+            policy: &policy,
+            events,
+            sealed_input: source.sealed_input,
+            since,
+            timestamp,
+            scratch: made,
+            detector,
+        };
         made.write(&profile, &attributes, time, &mut sealer, outputs).map_err(rejected)?;
         Ok(Concerned::Shown)
     }
@@ -122,6 +130,7 @@ struct Making<'a> {
     since: u64,
     timestamp: i64,
     scratch: &'a mut Scratch,
+    detector: &'a mut Detector,
 }
 
 impl Making<'_> {
@@ -133,7 +142,7 @@ impl Making<'_> {
         sealer: &mut WorkspaceSealer,
         outputs: &mut Outputs,
     ) -> Result<(), Reason> {
-        let Making { policy, events, sealed_input, since, timestamp, scratch } = self;
+        let Making { policy, events, sealed_input, since, timestamp, scratch, detector } = self;
         let Profile { located: whose, workspace, .. } = *profile;
         let Scratch { tape, located, fields } = scratch;
         let source: &Source = &policy.settings().sources[events];
@@ -149,6 +158,7 @@ impl Making<'_> {
         fields.find(&document, &search)?;
         fields.spread(&document, &draft.arrays);
         fields.force(&document, draft.forced.into_iter());
+        fields.detect(&document, &search, detector, source.detection, &policy.settings().matchers);
         let key = layout::word_text(profile.document, id).into_owned().into_bytes();
         let record = Record { key: Some(key), timestamp: Some(timestamp), ..Record::default() };
         let (text, page) = (&document, &record);

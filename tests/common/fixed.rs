@@ -9,7 +9,9 @@ use sivcar::privacy::mark::{Mark, MarkKey, On, Protect};
 use sivcar::privacy::mask::Mask;
 use sivcar::privacy::path::Path;
 use sivcar::privacy::scan::Limits;
-use sivcar::privacy::settings::{Case, Fold, Ids, Layout, Partitioner, Settings, Source, SourceKind, Unlisted, View};
+use sivcar::privacy::settings::{
+    Case, Detection, Fold, Ids, Layout, Partitioner, Settings, Source, SourceKind, Unlisted, View,
+};
 
 /// The keys of all worlds: `beta`'s own are missing, `gamma` has its own.
 pub fn keyring() -> Arc<Keyring> {
@@ -78,6 +80,7 @@ pub fn world(index: usize) -> (Settings, Table) {
         sealed_input: false,
         ids: if index >= LAYOUTS.len() { Ids::Seal } else { Ids::Clear },
         case: Case::Fold,
+        detection: Detection::Off,
         state: Fold::Merge,
         events: None,
         partitioner: Partitioner::Murmur2,
@@ -92,6 +95,7 @@ pub fn world(index: usize) -> (Settings, Table) {
             view("masks", 100, Unlisted::Mask, &["a.b", "client.name"]),
             view("shows", 200, Unlisted::Show, &[]),
         ],
+        matchers: Arc::default(),
     };
     (settings, Table { marks: marks(), domains: domains(), version: 7, ..Table::default() })
 }

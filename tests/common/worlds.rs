@@ -5,6 +5,7 @@
 //! interest holds a value that occurs nowhere else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::option;
@@ -15,7 +16,9 @@ use sivcar::privacy::mark::{self, Mark, MarkKey, On, Protect};
 use sivcar::privacy::mask::Mask;
 use sivcar::privacy::path::{Path, Step};
 use sivcar::privacy::scan::Limits;
-use sivcar::privacy::settings::{Case, Fold, Ids, Layout, Partitioner, Settings, Source, Stage, Unlisted, View};
+use sivcar::privacy::settings::{
+    Case, Detection, Fold, Ids, Layout, Partitioner, Settings, Source, Stage, Unlisted, View,
+};
 use sivcar::record::{Header, Record};
 
 use super::fixed::{LAYOUTS, layout};
@@ -218,6 +221,7 @@ fn source() -> impl Strategy<Value = Source> {
                 sealed_input,
                 ids: if seals { Ids::Seal } else { Ids::Clear },
                 case: if exact { Case::Exact } else { Case::Fold },
+                detection: Detection::Off,
                 state: Fold::Merge,
                 events: None,
                 partitioner: Partitioner::Murmur2,
@@ -246,6 +250,7 @@ pub fn world() -> impl Strategy<Value = World> {
                     workspaces: configured.into_iter().map(str::to_owned).collect(),
                     sources: vec![source],
                     views: views.collect(),
+                    matchers: Arc::default(),
                 },
                 table: Table { marks, domains, stages: stage.into_iter().collect(), version: 7, ..Table::default() },
             }

@@ -8,6 +8,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use sivcar::config::{Config, Surroundings};
 use sivcar::privacy::detect::{Detector, Question};
 use sivcar::privacy::layout::{CompiledLayout, Located};
 use sivcar::privacy::matcher::Matchers;
@@ -50,8 +51,17 @@ pub fn data() -> Option<PathBuf> {
     std::env::var_os("SIVCAR_DATA").map(PathBuf::from)
 }
 
+fn source(written: &str) -> Source {
+    let around = Surroundings { name: "test", folder: Path::new(""), environment: &|_| None, host: "host" };
+    let text = format!(
+        "[keys]\nfile = 'k'\n[kafka]\n'bootstrap.servers' = 'none:1'\n[[layout]]\nname = 'users'\nid = 'id'\nattributes = ['$']\n\
+        [[source]]\ntopic = 't'\nworkspace = 'acme'\nprotected = 'p'\ndead-letters = 'd'\n{written}\n"
+    );
+    Config::parse(&text, &around).expect("the configuration is sound").settings.sources.remove(0)
+}
+
 /// The documents of a file, one per line; a file whose name ends so is unpacked.
-pub fn lines(file: &Path) -> Vec<String> {
+fn lines(file: &Path) -> Vec<String> {
     let packed = file.extension().is_some_and(|extension| extension == "gz");
     let mut text = String::new();
     if packed {
@@ -63,10 +73,33 @@ pub fn lines(file: &Path) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// Scores `documents`, read as `source`, against the labels in `file`.
-pub fn score(documents: &[String], source: &Source, file: &Path) -> Score {
-    let found = found(documents, source);
-    let labels = std::fs::read(file).expect("a file of labels");
+/// A set of labelled documents.
+pub struct Set {
+    /// The documents, one per line.
+    pub documents: &'static str,
+    labels: &'static str,
+    /// How the documents are read: a source's kind and layout.
+    source: &'static str,
+}
+
+/// The sets.
+pub const SETS: [Set; 2] = [
+    Set {
+        documents: "segment-events.ndjson",
+        labels: "labels/segment-events.json",
+        source: "kind = 'event'\nlayout = 'segment'",
+    },
+    Set {
+        documents: "profiles.ndjson.gz",
+        labels: "labels/profiles.json",
+        source: "kind = 'profile'\nlayout = 'users'",
+    },
+];
+
+/// Scores what is found in `set` against its labels; both stand in `folder`.
+pub fn score(folder: &Path, set: &Set) -> Score {
+    let found = found(&lines(&folder.join(set.documents)), &source(set.source));
+    let labels = std::fs::read(folder.join(set.labels)).expect("a file of labels");
     let groups: Vec<Group> = serde_json::from_slice(&labels).expect("labels");
     let mut score = Score { hits: (0, 0), false_alarms: Vec::new(), misses: Vec::new(), others: (0, 0) };
     for group in groups {

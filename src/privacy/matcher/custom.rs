@@ -63,33 +63,10 @@ impl Custom {
     /// A matcher that finds each of `texts`, which are names, values or patterns.
     ///
     /// # Errors
-    /// What is wrong with a text.
-    pub fn new(matcher: Matcher, on: On, looking: Looking, texts: &[String]) -> Result<Self, String> {
-        let test = |text: &String| {
-            if text.is_empty() {
-                return Err("must not be empty".to_owned());
-            }
-            let wrong = |_| "is no regular expression, or too large a one".to_owned();
-            match (looking, on) {
-                (Looking::Exact, _) => Ok(Test::Exact(text.clone())),
-                (Looking::Regex, On::Key) => {
-                    RegexBuilder::new(text).size_limit(PATTERN_BYTES).build().map(Test::Name).map_err(wrong)
-                }
-                (Looking::Regex, On::Value) => {
-                    let built = bytes::RegexBuilder::new(text).size_limit(PATTERN_BYTES).build();
-                    built.map(Test::Value).map_err(wrong)
-                }
-                (Looking::Similar, _) => {
-                    let pairs = pairs(text);
-                    if pairs.is_empty() {
-                        Err("has no two letters or digits".to_owned())
-                    } else {
-                        Ok(Test::Similar(pairs))
-                    }
-                }
-            }
-        };
-        Ok(Self { matcher, on, tests: texts.iter().map(test).collect::<Result<_, _>>()? })
+    /// Which text is wrong, and what is wrong with it.
+    pub fn new(matcher: Matcher, on: On, looking: Looking, texts: &[String]) -> Result<Self, (usize, String)> {
+        let test = |(index, text): (usize, &String)| Test::new(text, on, looking).map_err(|what| (index, what));
+        Ok(Self { matcher, on, tests: texts.iter().enumerate().map(test).collect::<Result<_, _>>()? })
     }
 
     /// Whether it finds the key `name`.
@@ -112,6 +89,26 @@ impl Custom {
                 Test::Name(_) => false,
                 Test::Similar(pairs) => is_similar(pairs, &fold::lossy(value)),
             })
+    }
+}
+
+impl Test {
+    fn new(text: &str, on: On, looking: Looking) -> Result<Self, String> {
+        let wrong = |_| "is no regular expression, or too large a one".to_owned();
+        match (looking, on) {
+            _ if text.is_empty() => Err("is empty".to_owned()),
+            (Looking::Exact, _) => Ok(Test::Exact(text.to_owned())),
+            (Looking::Regex, On::Key) => {
+                RegexBuilder::new(text).size_limit(PATTERN_BYTES).build().map(Test::Name).map_err(wrong)
+            }
+            (Looking::Regex, On::Value) => {
+                bytes::RegexBuilder::new(text).size_limit(PATTERN_BYTES).build().map(Test::Value).map_err(wrong)
+            }
+            (Looking::Similar, _) => {
+                let pairs = pairs(text);
+                if pairs.is_empty() { Err("has no two letters or digits".to_owned()) } else { Ok(Test::Similar(pairs)) }
+            }
+        }
     }
 }
 

@@ -116,7 +116,7 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
             6,
             DOT,
             AT | PERCENT | HIGH,
-            r"(?P<it>[0-9A-Za-z.!#$&'*+/=?^_`{|}~\x80-\xff-]{1,64}(?:@|%40|\xef\xbc\xa0)(?:[0-9A-Za-z\x80-\xff-]{1,63}\.){1,8}(?:[A-Za-z]{2,24}|xn--[0-9A-Za-z-]{2,59}|[\x80-\xff]{2,60}))",
+            r"(?P<it>[0-9A-Za-z._%+'\x80-\xff-]{1,64}(?:@|%40|\xef\xbc\xa0)(?:[0-9A-Za-z\x80-\xff-]{1,63}\.){1,8}(?:[A-Za-z]{2,24}|xn--[0-9A-Za-z-]{2,59}|[\x80-\xff]{2,60}))",
             is_email,
         ),
         pattern(

@@ -11,7 +11,7 @@ use crate::privacy::mark::{Mark, MarkKey, On, Protect};
 use crate::privacy::mask::Mask;
 use crate::privacy::path::Path;
 use crate::privacy::seal::{self, Associated, Sealer};
-use crate::privacy::settings::{Case, Fold, Ids, Layout, Partitioner, Settings, Stage, Unlisted, View};
+use crate::privacy::settings::{Case, Detection, Fold, Ids, Layout, Partitioner, Settings, Stage, Unlisted, View};
 use crate::record::Header;
 
 mod input;
@@ -61,6 +61,7 @@ fn source() -> Source {
         sealed_input: false,
         ids: Ids::Clear,
         case: Case::Fold,
+        detection: Detection::Off,
         state: Fold::Merge,
         events: None,
         partitioner: Partitioner::Murmur2,
@@ -75,6 +76,7 @@ fn settings(source: Source, views: Vec<View>) -> Settings {
         workspaces: BTreeSet::new(),
         sources: vec![source],
         views,
+        matchers: Arc::default(),
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) fn settings() -> Settings {
         sealed_input: false,
         ids: Ids::Clear,
         case: Case::Fold,
+        detection: Detection::Off,
         state: Fold::Merge,
         events: None,
         partitioner: Partitioner::Murmur2,
@@ -36,6 +37,7 @@ pub(crate) fn settings() -> Settings {
         workspaces: BTreeSet::new(),
         sources: vec![source],
         views: vec![view],
+        matchers: Arc::default(),
     }
 }
 

@@ -12,7 +12,9 @@ use crate::privacy::mark::{Mark, MarkKey, On};
 use crate::privacy::mask::Mask;
 use crate::privacy::path::Path;
 use crate::privacy::seal::{self, Associated, Sealer};
-use crate::privacy::settings::{Case, Fold, Ids, Layout, Partitioner, Settings, SourceKind, Stage, Unlisted, View};
+use crate::privacy::settings::{
+    Case, Detection, Fold, Ids, Layout, Partitioner, Settings, SourceKind, Stage, Unlisted, View,
+};
 
 mod layouts;
 
@@ -93,6 +95,7 @@ fn source(topic: &str, kind: SourceKind, layout: Layout) -> Source {
         sealed_input: false,
         ids: Ids::Clear,
         case: Case::Fold,
+        detection: Detection::Off,
         state: Fold::Merge,
         events: None,
         partitioner: Partitioner::Murmur2,
@@ -111,6 +114,7 @@ fn settings() -> Settings {
         workspaces: BTreeSet::new(),
         sources: vec![events, Source { events: Some(0), ..profiles }],
         views: Vec::new(),
+        matchers: Arc::default(),
     }
 }
 
