@@ -15,6 +15,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 #[derive(Default)]
 pub(super) struct Context {
     last: Mutex<Option<Complaint>>,
+    /// The last log line that a person was shown.
+    logged: Mutex<String>,
     broken: AtomicBool,
     timed_out: AtomicBool,
 }
@@ -37,6 +39,11 @@ impl Context {
     /// told that somebody else has its name.
     pub(super) fn has_timed_out(&self) -> bool {
         self.timed_out.load(Ordering::Relaxed)
+    }
+
+    /// Whether the log line before has just said the same: librdkafka tells of most errors twice.
+    fn has_logged(&self, reason: &str) -> bool {
+        self.logged.lock().unwrap_or_else(PoisonError::into_inner).ends_with(reason)
     }
 
     /// What the client last complained about.
@@ -67,6 +74,9 @@ impl ClientContext for Context {
             tracing::debug!(target: "kafka", facility, "{line}");
             return;
         }
+        if unplanned {
+            line.clone_into(&mut self.logged.lock().unwrap_or_else(PoisonError::into_inner));
+        }
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
                 tracing::error!(target: "kafka", facility, "{line}");
@@ -88,12 +98,18 @@ impl ClientContext for Context {
             tracing::debug!(target: "kafka", "{reason}");
             return;
         }
-        tracing::warn!(target: "kafka", "{reason}");
-        // that all brokers are down follows from what was said of one
-        if code != RDKafkaErrorCode::AllBrokersDown {
-            let complaint = Complaint { code, text: reason.to_owned() };
-            *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(complaint);
+        // that all brokers are down follows from what was said of one, and is said again at each attempt to connect
+        if code == RDKafkaErrorCode::AllBrokersDown {
+            tracing::debug!(target: "kafka", "{reason}");
+            return;
         }
+        if self.has_logged(reason) {
+            tracing::debug!(target: "kafka", "{reason}");
+        } else {
+            tracing::warn!(target: "kafka", "{reason}");
+        }
+        let complaint = Complaint { code, text: reason.to_owned() };
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(complaint);
     }
 }
 
@@ -102,6 +118,21 @@ impl ConsumerContext for Context {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_that_stands_in_the_log_is_not_told_again() {
+        let context = Context::default();
+        let reason = "b:1/1: Connect to ipv4#b:1 failed: Connection refused (after 0ms in state CONNECT)";
+        assert!(!context.has_logged(reason));
+        context.log(RDKafkaLogLevel::Error, "FAIL", &format!("[thrd:b:1/1]: {reason}"));
+        assert!(context.has_logged(reason));
+        context.error(KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), reason);
+        context.error(KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
+        assert_eq!(context.last().map(|last| last.text), Some(reason.to_owned()), "what follows from it says less");
+        context.log(RDKafkaLogLevel::Debug, "BROKER", "[thrd:main]: looking");
+        assert!(context.has_logged(reason), "a line that nobody sees says nothing");
+        assert!(!context.has_logged("b:1/1: SASL authentication error"));
+    }
 
     #[test]
     fn only_a_connection_in_use_breaks() {
