@@ -131,9 +131,9 @@ fn tour<L: Log>(log: L, config: &Config, keys: Keys, once: bool, output: &mut dy
     std::thread::scope(|scope| {
         let signals = signals::listen(Arc::clone(&context), keys, metrics)?;
         let stream = scope.spawn(|| supervisor::run(&context));
-        let mut told = demo.tell(server.address(), &keyset);
+        let mut told = demo.tell(&keyset);
         if told.is_ok() && !once {
-            told = demo.go_on(&context.stop);
+            told = demo.go_on(server.address(), &context.stop);
         }
         context.stop.set();
         signals.stop();
@@ -147,7 +147,7 @@ fn tour<L: Log>(log: L, config: &Config, keys: Keys, once: bool, output: &mut dy
 
 impl<L: Log> Demo<'_, L> {
     /// The whole tour but for what goes on after it.
-    fn tell(&mut self, metrics: SocketAddr, keyset: &Keyset) -> Result<Outcome, Failure> {
+    fn tell(&mut self, keyset: &Keyset) -> Result<Outcome, Failure> {
         self.say(&format!("Feeding {CUSTOMERS} profiles and {EVENTS} events into {}.raw.*", self.group))?;
         let profiles: Vec<Record> = self.customers.profiles().collect();
         self.feed("raw.profiles", profiles)?;
@@ -172,7 +172,6 @@ impl<L: Log> Demo<'_, L> {
         let findings = Topics::read(self.log, self.group)?.findings(&self.customers, keyset, since, 1);
         self.say("Recounted from the topics themselves")?;
         show::findings(self.output, &findings).map_err(|error| Failure::writing(&error))?;
-        self.say(&format!("Metrics: http://{metrics}/metrics"))?;
         if findings.iter().all(|finding| finding.holds) {
             return Ok(Outcome::Done);
         }
@@ -180,7 +179,8 @@ impl<L: Log> Demo<'_, L> {
     }
 
     /// Feeds an event now and then until someone stops it.
-    fn go_on(&mut self, stop: &Stop) -> Result<Outcome, Failure> {
+    fn go_on(&mut self, metrics: SocketAddr, stop: &Stop) -> Result<Outcome, Failure> {
+        self.say(&format!("Metrics: http://{metrics}/metrics"))?;
         self.say("Going on with five events a second; end with Ctrl-C")?;
         while !stop.is_set() {
             self.feed_events(1)?;
