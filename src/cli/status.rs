@@ -14,7 +14,8 @@ use serde_json::json;
 use super::exit::{Failure, Outcome};
 use super::{cluster, marks, offline};
 use crate::config::Config;
-use crate::privacy::control::Table;
+use crate::privacy::control::{Domain, Table};
+use crate::privacy::mark::EVERYWHERE;
 use crate::record::Partition;
 use crate::stream::log::Log;
 use crate::stream::status::{Progress, Status, Tasks};
@@ -28,7 +29,7 @@ const LIMIT_MAX: u64 = 31_536_000;
 /// How many characters a bar has.
 const BAR: usize = 20;
 
-/// Shows stages, marks, the policy of each task, and every backfill, for the whole group.
+/// Shows stages, domains, the policy of each task, and every backfill, for the whole group.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: sivcar status --config sivcar.toml --watch")]
 pub struct Args {
@@ -157,6 +158,10 @@ type Told<'a> = BTreeMap<Partition, Option<&'a Status>>;
 
 fn as_json(table: &Table, all: &Told) -> String {
     let stages: BTreeMap<_, _> = table.stages.iter().collect();
+    let domains = table.domains.iter().map(|((workspace, name), Domain { pad, loose, whole, since })| {
+        json!({"workspace": workspace, "name": name, "pad": pad, "loose": loose, "whole": whole, "since": since})
+    });
+    let domains: Vec<_> = domains.collect();
     let pinned = table
         .pinned
         .iter()
@@ -166,7 +171,10 @@ fn as_json(table: &Table, all: &Told) -> String {
     let tasks: Vec<_> = all.iter().map(task).collect();
     format!(
         "{}\n",
-        json!({"policy": table.version, "marks": table.marks.len(), "stages": stages, "primaries": table.primaries, "pinned": pinned, "tasks": tasks})
+        json!({
+            "policy": table.version, "marks": table.marks.len(), "stages": stages, "domains": domains,
+            "primaries": table.primaries, "pinned": pinned, "tasks": tasks
+        })
     )
 }
 
@@ -181,6 +189,16 @@ fn as_text(table: &Table, all: &Told) -> String {
     for (workspace, stage) in &table.stages {
         let word = serde_json::to_value(stage.stage).ok().and_then(|word| word.as_str().map(str::to_owned));
         let _ = writeln!(text, "workspace {workspace}: {}", word.unwrap_or_default());
+    }
+    for ((workspace, name), Domain { pad, loose, whole, .. }) in &table.domains {
+        let _ = writeln!(text, "domain {name} of workspace {workspace}: pad {pad}, loose {loose}, whole {whole}");
+    }
+    for (pin, pinning) in &table.pinned {
+        let primary =
+            pin.workspace.as_ref().and_then(|own| table.primaries.get(own)).or(table.primaries.get(EVERYWHERE));
+        if primary.is_some_and(|primary| *primary != pinning.id) {
+            let _ = writeln!(text, "{} is pinned to key {}, which is not the primary", pin.topic, pinning.id);
+        }
     }
     let widest = all.keys().map(|task| task.to_string().len()).max().unwrap_or(0).max("TASK".len());
     let _ = writeln!(text, "\n{:<widest$}  POLICY  PROFILES  SETTLED  INSTANCE  BACKFILL", "TASK");
@@ -207,6 +225,9 @@ fn as_text(table: &Table, all: &Told) -> String {
         text.push_str(line.trim_end());
         text.push('\n');
     }
+    if all.values().flatten().all(|status| status.profiles.is_none()) {
+        return text;
+    }
     let bar = if walks > 0 { bar(&total) } else { String::new() };
     text.push_str(format!("{:<widest$}          {profiles:<8}                     {bar}", "all").trim_end());
     text.push('\n');
@@ -231,6 +252,7 @@ fn bar(progress: &Progress) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::privacy::control::{Pin, Pinning};
     use crate::stream::status::Profiles;
 
     fn status(policy: u64, profiles: Option<Profiles>) -> Status {
@@ -260,6 +282,28 @@ mod tests {
         let parsed: serde_json::Value = serde_json::from_str(&as_json(&table, &all)).expect("JSON");
         assert_eq!(parsed["tasks"][2]["status"]["profiles"]["walk"]["remaining"], 250);
         assert_eq!(parsed["tasks"][1]["status"], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn what_holds_for_all_tasks_stands_above_them() {
+        let mut table = Table { version: 9, ..Table::default() };
+        let email = Domain { pad: 32, loose: true, ..Domain::default() };
+        table.domains.insert(("acme".to_owned(), "email".to_owned()), email);
+        table.primaries.insert(EVERYWHERE.to_owned(), 7);
+        for (topic, id) in [("debug.events", 5), ("debug.users", 7)] {
+            let pin = Pin { topic: topic.to_owned(), workspace: None };
+            table.pinned.insert(pin, Pinning { id, ..Pinning::default() });
+        }
+        let idle = status(9, None);
+        let all = BTreeMap::from([(Partition::new("events", 0), Some(&idle))]);
+        let expected = "policy 9, in force on 1 of 1 tasks; 0 marks (see sivcar marks)\n\
+                        domain email of workspace acme: pad 32, loose true, whole false\n\
+                        debug.events is pinned to key 5, which is not the primary\n\n\
+                        TASK       POLICY  PROFILES  SETTLED  INSTANCE  BACKFILL\n\
+                        events[0]  9       -         -        a\n";
+        assert_eq!(as_text(&table, &all), expected);
+        let parsed: serde_json::Value = serde_json::from_str(&as_json(&table, &all)).expect("JSON");
+        assert_eq!(parsed["domains"][0]["pad"], 32);
     }
 
     #[test]

@@ -11,15 +11,16 @@ use super::log::{Committed, Fault, Log, Outgoing, Producer};
 use super::pipeline::Treatment;
 use super::settle::{Hand, now_ms};
 use super::status::{Profiles, Status};
-use super::store::Overlay;
+use super::store::{Overlay, Store};
 use super::task::Told;
 use super::topics::wire_bytes;
 use super::transaction::{BatchTally, PATIENCE, retry};
 use super::worker::{Membership, Worker};
 use crate::record::Partition;
 
-/// How often a walk's progress is told in the status topic.
+/// How often a walk's progress is told in the status topic, and how often that there are more or fewer profiles.
 const STATUS_EVERY: Duration = Duration::from_millis(500);
+const COUNT_EVERY: Duration = Duration::from_secs(5);
 
 /// Processing may take this part of what the broker lets a transaction take: one that took longer would be fenced, repeated, and
 /// fenced again.
@@ -122,34 +123,38 @@ impl<L: Log> Worker<L> {
     }
 
     /// Stages what a task has reached with this transaction, where that is worth telling: another policy, a walk that goes on or
-    /// ended.
+    /// ended, now and then another count of profiles.
     fn stage_statuses(&mut self, staged: &mut Staged) -> Result<(), Fault> {
         let mut outputs = Vec::new();
         for partition in staged.ends.keys() {
             let Some(task) = self.tasks.get(partition) else { continue };
             let overlay = staged.overlays.get(partition);
             let ended = overlay.and_then(|overlay| overlay.through);
-            let told = Told { at: Instant::now(), policy: staged.policy, settled: ended.unwrap_or(task.settled()) };
-            let news = task.reached.is_none_or(|last| last.policy < told.policy || last.settled < told.settled);
+            let (policy, settled) = (staged.policy, ended.unwrap_or(task.settled()));
+            let news = task.reached.is_none_or(|last| last.policy < policy || last.settled < settled);
             let goes_on = task.walk.is_some() && task.reached.is_none_or(|last| last.at.elapsed() >= STATUS_EVERY);
-            if !(news || goes_on) {
+            // as of the transaction before, for to count this one's takes time
+            let before = task.store.as_ref().map_or(0, Store::profiles);
+            let grew = task.reached.is_some_and(|last| last.count != before && last.at.elapsed() >= COUNT_EVERY);
+            if !(news || goes_on || grew) {
                 continue;
             }
+            let count =
+                task.store.as_ref().zip(overlay).map_or(before, |(store, overlay)| store.profiles_with(overlay));
             let done = staged.walked.get(partition).copied();
-            let profiles = task.store.as_ref().map(|store| Profiles {
-                count: overlay.map_or(store.profiles(), |overlay| store.profiles_with(overlay)),
-                settled: told.settled,
+            let profiles = task.store.as_ref().map(|_| Profiles {
+                count,
+                settled,
                 walk: task
                     .walk
                     .as_ref()
                     .filter(|_| ended.is_none())
                     .map(|walk| walk.progress(done.unwrap_or(walk.done))),
             });
-            let status =
-                Status { instance: self.context.plan.instance.clone(), at: now_ms(), policy: staged.policy, profiles };
+            let status = Status { instance: self.context.plan.instance.clone(), at: now_ms(), policy, profiles };
             let topic = self.context.status.clone();
             outputs.push(Outgoing { topic, partition: Some(0), record: status.record(partition) });
-            staged.told.push((partition.clone(), told));
+            staged.told.push((partition.clone(), Told { at: Instant::now(), policy, settled, count }));
         }
         send(producer(&mut self.producer)?, &mut outputs, &mut staged.tally)
     }

@@ -73,6 +73,8 @@ pub(super) struct Told {
     pub policy: u64,
     /// Up to which version everyone is settled; 0 for events.
     pub settled: u64,
+    /// How many profiles there are; 0 for events.
+    pub count: usize,
 }
 
 impl Task {
