@@ -134,7 +134,7 @@ fn documents(args: &Args, config: &Config, source: &str, streams: Streams) -> Re
         // where standard error is gone, nobody is left to tell
         let _ = writeln!(
             errors,
-            "strings that look like tokens and stayed: {stayed}; {} does not mark their paths, or they do not open under its keys and domains",
+            "strings that look like tokens and stayed: {stayed}; {} does not mark their paths (sivcar marks lists those made live), or they do not open under its keys and domains",
             args.config.display()
         );
     }

@@ -260,7 +260,7 @@ fn documents_open_by_the_marks_paths() {
     let output = format!(
         "{{\"workspace\":\"acme\",\"client\":{{\"email\":[\"ann@example.com\",\"{ANN}x\"]}},\"other\":\"{ANN}\"}}\n\n"
     );
-    let errors = "line 2: json_syntax\nstrings that look like tokens and stayed: 1; sivcar.toml does not mark their paths, or they do not open under its keys and domains\n";
+    let errors = "line 2: json_syntax\nstrings that look like tokens and stayed: 1; sivcar.toml does not mark their paths (sivcar marks lists those made live), or they do not open under its keys and domains\n";
     bench.expect(reveal, input, 1, &output, errors);
 }
 
