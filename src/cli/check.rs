@@ -8,9 +8,11 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::exit::{Failure, Outcome};
-use super::{cluster, offline};
+use super::{cluster, marks, offline};
 use crate::kafka::Kafka;
-use crate::stream::topics::Route;
+use crate::stream::control;
+use crate::stream::log::Log as _;
+use crate::stream::topics::{Route, control_topic};
 
 /// Validates the configuration, its keysets and its policy, and prints what holds: defaults filled in, secrets as ***.
 ///
@@ -21,7 +23,8 @@ pub struct Args {
     /// The configuration file
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Ask the broker whether the topics are as they must be, and tell of each on standard error; nothing is created
+    /// Ask the broker whether the topics are as they must be, and tell of each on standard error; and whether the keysets have the
+    /// keys that the group uses; nothing is created
     #[arg(long)]
     connect: bool,
 }
@@ -29,7 +32,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args, output: &mut dyn Write, errors: &mut dyn Write) -> Result<Outcome, Failure> {
     let config = offline::config(&args.config)?;
-    offline::keys_and_issuers(&config)?;
+    let keys = offline::keys_and_issuers(&config)?;
     offline::policy(&config, &config.settings)?;
     let settings = cluster::settings(&config)?;
     output.write_all(config.effective().as_bytes()).map_err(|error| Failure::writing(&error))?;
@@ -37,15 +40,15 @@ pub fn run(args: &Args, output: &mut dyn Write, errors: &mut dyn Write) -> Resul
         return Ok(Outcome::Done);
     }
     output.flush().map_err(|error| Failure::writing(&error))?;
-    let found = topics::find(
-        &Kafka::new(settings)?,
-        &config.settings.group,
-        &Route::all(&config.settings),
-        config.topics.create,
-    )?;
+    let (log, group) = (Kafka::new(settings)?, &config.settings.group);
+    let found = topics::find(&log, group, &Route::all(&config.settings), config.topics.create)?;
     // where standard error is gone, the exit code still tells
     let _ = errors.write_all(found.text.as_bytes());
     match found.wrong {
+        0 if log.topic(&control_topic(group))?.is_some() => {
+            control::vet(&cluster::plan(&config), marks::read(&log, group)?.table(), &keys.ring())?;
+            Ok(Outcome::Done)
+        }
         0 => Ok(Outcome::Done),
         1 => Err(Failure::usage("a topic is not as it must be; it is named above")),
         wrong => Err(Failure::usage(format!("{wrong} topics are not as they must be; they are named above"))),

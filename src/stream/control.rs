@@ -221,6 +221,7 @@ fn refuse_contradicted(table: &Table, wished: &[ControlRecord]) -> Result<(), Er
 }
 
 pub(super) use follow::follow;
+pub use keys::vet;
 
 #[cfg(test)]
 mod tests;

@@ -132,6 +132,8 @@ fn refuse_others(site: &Site, [old, new]: [u32; 2]) {
     ] {
         let (code, errors) = start_with(site, keyset);
         row(when).ended(code, &errors, &names);
+        let (code, _, errors) = site.run("check --config b.toml --connect");
+        row(when).ended(code, &errors, &names);
     }
 }
 

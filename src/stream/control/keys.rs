@@ -22,13 +22,20 @@ pub(super) fn publish_with<L: Log>(context: &Context<L>, keyring: &Arc<Keyring>)
     let (plan, group) = (&context.plan, &context.plan.settings.group);
     let mut known = ControlTable::open(&context.log, group)?;
     known.read_to_end()?;
-    let wished = wished(plan, known.table(), keyring);
-    refuse_contradicted(known.table(), &wished)?;
-    check(plan, known.table(), keyring)?;
-    let control = publish(&context.log, group, &wished)?;
+    vet(plan, known.table(), keyring)?;
+    let control = publish(&context.log, group, &wished(plan, known.table(), keyring))?;
     check(plan, control.table(), keyring)?; // another process may have come first
     warn_of_other_primaries(control.table(), keyring);
     Ok(control)
+}
+
+/// Refuses a keyring that a start under `table` would refuse: with another key under a known id, or without one that is in use.
+///
+/// # Errors
+/// [`Error::Keys`].
+pub fn vet(plan: &Plan, table: &Table, keyring: &Arc<Keyring>) -> Result<(), Error> {
+    refuse_contradicted(table, &wished(plan, table, keyring))?;
+    check(plan, table, keyring)
 }
 
 /// What the control topic must hold: what the configuration says, the keys, and what is pinned.
@@ -58,11 +65,11 @@ fn check(plan: &Plan, table: &Table, keyring: &Arc<Keyring>) -> Result<(), Error
         let Some(Pinning { id, .. }) = table.pinned.get(&pin) else { continue };
         if keyset.key(*id).is_none_or(|key| key.status() != Status::Enabled) {
             return Err(Error::Keys(format!(
-                "key {id}, under which the record keys of {} are sealed, is not an enabled key of the keyset {}; bring it back, for \
-                 without it no profile is found again{}",
+                "key {id}, under which the record keys of {} are sealed, is not an enabled key of the keyset {}; bring it back, and \
+                 before it goes move them by sivcar keys pin{}",
                 pin.topic,
                 place(pin.workspace.as_deref()),
-                pin.workspace.map_or("", |_| "; where the workspace was erased, sivcar keys pin takes another"),
+                pin.workspace.map_or("", |_| "; where the workspace was erased, that alone does"),
             )));
         }
     }
