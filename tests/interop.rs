@@ -129,11 +129,20 @@ fn python_opens_and_searches_our_tokens() {
     let Some(workshop) = python() else { return };
     let source = workshop.folder.join("tokens.py");
     fs::write(&source, program("python")).expect("target is ours");
-    check(&workshop, |keyset| {
+    let command = |keyset: &Path| {
         let mut command = Command::new(workshop.folder.join("venv/bin/python"));
         command.arg(&source).arg(keyset);
         command
-    });
+    };
+    check(&workshop, command);
+    // it alone folds: the others have no tables of their own
+    let golden = golden();
+    let cases = golden["loose"].as_array().expect("cases");
+    let lines = cases
+        .iter()
+        .map(|case| json!({"loose": case["string"], "associated": case["associated_data"], "pad": 0}).to_string());
+    let tokens: Vec<&str> = cases.iter().map(|case| text(case, "token")).collect();
+    assert_eq!(ask(command(&workshop.folder.join("golden.json")), &lines.collect::<Vec<_>>()), tokens);
 }
 
 #[test]
