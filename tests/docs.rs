@@ -138,3 +138,27 @@ fn every_error_on_the_page_has_its_test() {
         named.iter().filter(|when| !sources.iter().any(|source| source.contains(&format!("\"{when}\"")))).collect();
     assert!(untested.is_empty(), "no test names {untested:#?}");
 }
+
+/// Every rule names cases that exist; at least two prove it.
+#[test]
+fn every_rule_is_proved_by_cases_that_exist() {
+    let page = include_str!("../docs/rules.md");
+    let cases = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/cases");
+    let (rules, departures) = page.split_once("## Departures").expect("departures stand last");
+    let rows = rules.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| rule |"));
+    let mut proved = 0;
+    for row in rows {
+        let links: Vec<&str> = row
+            .split("](../tests/golden/cases/")
+            .skip(1)
+            .map(|rest| rest.split_once(')').expect("a link ends").0)
+            .collect();
+        assert!(links.len() >= 2, "proved by fewer than two: {row}");
+        for link in links {
+            assert!(cases.join(link).is_file(), "no such case: {link}");
+        }
+        proved += 1;
+    }
+    assert!(proved >= 20, "{proved}");
+    assert!(departures.contains("9999") && departures.contains("every type"));
+}

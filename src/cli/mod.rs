@@ -20,6 +20,7 @@ mod run;
 mod signals;
 mod status;
 mod tail;
+mod test_profiles;
 mod token;
 mod workspace;
 
@@ -68,6 +69,8 @@ enum Command {
     Domain(workspace::DomainArgs),
     Reseal(workspace::ResealArgs),
     Erase(workspace::EraseArgs),
+    #[command(subcommand)]
+    TestProfiles(test_profiles::Command),
     Status(status::Args),
     Tail(tail::Args),
     #[command(subcommand)]
@@ -125,6 +128,7 @@ fn dispatch(command: &Command, streams: Streams) -> Result<Outcome, Failure> {
         Command::Domain(args) => workspace::domain(args, &mut *output),
         Command::Reseal(args) => workspace::reseal(args, &mut *output),
         Command::Erase(args) => workspace::erase(args, &mut *output),
+        Command::TestProfiles(command) => test_profiles::run(command, &mut *output),
         Command::Status(args) => status::run(args, &mut *output),
         Command::Tail(args) => tail::run(args, &mut *output),
         Command::DeadLetters(command) => dead_letters::run(command, &mut *output, errors),

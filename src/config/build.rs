@@ -178,6 +178,7 @@ fn view(written: &file::View) -> Result<View, Problem> {
         unlisted: written.unlisted,
         show: paths(&written.show)?,
         headers: written.headers.iter().map(|name| name.get_ref().clone()).collect(),
+        trace: written.trace,
         topics: written.topics.iter().map(|(raw, debug)| (raw.clone(), debug.get_ref().clone())).collect(),
     })
 }

@@ -60,6 +60,8 @@ pub(super) struct File {
     pub mark: Vec<Mark>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub matcher: Vec<Matcher>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub test_profile: Vec<TestProfile>,
 }
 
 /// `[topics]`.
@@ -243,6 +245,8 @@ pub(super) struct View {
     pub show: Vec<Text>,
     #[serde(default)]
     pub headers: Vec<Text>,
+    #[serde(default)]
+    pub trace: bool,
     pub topics: BTreeMap<String, Text>,
 }
 
@@ -284,6 +288,14 @@ pub(super) struct Matcher {
     pub level: Number,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mask: Option<Spanned<Mask>>,
+}
+
+/// `[[test-profile]]`.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct TestProfile {
+    pub workspace: Text,
+    pub id: Text,
 }
 
 /// A value that stands nowhere in the file.

@@ -114,10 +114,11 @@ fn stages_then_domains_then_marks_are_wished() {
             ControlKey::Stage { .. } => 's',
             ControlKey::Domain { .. } => 'd',
             ControlKey::Mark(_) => 'm',
+            ControlKey::TestProfile { .. } => 't',
             _ => '?',
         })
         .collect();
-    assert_eq!(kinds, "ssdmmmmmm", "partner's stage is not written down, so it is not wished");
+    assert_eq!(kinds, "ssdmmmmmmt", "partner's stage is not written down, so it is not wished");
     assert!(matches!(&wished[1].value, Some(ControlValue::Stage(stage)) if stage.stage == Stage::Configured));
     let Some(ControlValue::Mark(mark)) = &wished[4].value else { panic!("a mark") };
     assert_eq!((mark.level, mark.domain.as_deref(), mark.shape), (150, Some("email"), false));
@@ -202,14 +203,14 @@ fn unknown_keys_are_refused_with_their_place_and_the_nearest_name() {
         "f:9:1: unknown key \"dead_letters\"; did you mean \"dead-letters\"?",
     );
     refused(
-        &format!("{LEAST}[[view]]\nname = \"ä\"\ntopics = {{}}\ntrace = true\n"),
-        "f:12:1: unknown key \"trace\"; known here: \"name\", \"clearance\", \"unlisted\", \"show\", \"headers\", \"topics\"",
+        &format!("{LEAST}[[view]]\nname = \"ä\"\ntopics = {{}}\ntraces = true\n"),
+        "f:12:1: unknown key \"traces\"; did you mean \"trace\"?",
     );
     refused(
         &format!("http = {{ listen = \"127.0.0.1:1\", \"ä\" = 1 }}\n{LEAST}"),
         "f:1:34: unknown key \"ä\"; known here: \"listen\"",
     );
-    let later = "[[test-profile]]\nworkspace = \"acme\"\nid = \"42\"\n";
+    let later = "[[later]]\nworkspace = \"acme\"\nid = \"42\"\n";
     let error = parse(&format!("{later}{LEAST}")).expect_err("of a later version");
     assert!(error.starts_with("f:1:") && error.contains("unknown key"), "{error}");
 }

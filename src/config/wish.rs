@@ -7,7 +7,7 @@ use super::build::{number, wrong};
 use super::error::suggest;
 use super::file::{self, File, Text};
 use super::substitute::Problem;
-use crate::privacy::control::{ControlKey, ControlRecord, ControlValue, Domain, PAD_MAX, StageRecord};
+use crate::privacy::control::{ControlKey, ControlRecord, ControlValue, Domain, Nothing, PAD_MAX, StageRecord};
 use crate::privacy::mark::{self, EVERYWHERE, KEY, Mark, MarkKey, On};
 use crate::privacy::settings::{LEVEL_MAX, is_domain, is_name};
 
@@ -52,7 +52,23 @@ pub(super) fn wished(file: &File, known: &Workspaces) -> Result<Vec<ControlRecor
         let name = written.name.as_ref().unwrap_or(&written.workspace);
         add(&mut records, name, mark(written)?)?;
     }
+    for written in &file.test_profile {
+        known.check(&written.workspace)?;
+        add(&mut records, &written.id, test_profile(written)?)?;
+    }
     Ok(records)
+}
+
+fn test_profile(written: &file::TestProfile) -> Result<ControlRecord, Problem> {
+    let (workspace, id) = (written.workspace.get_ref().clone(), written.id.get_ref().clone());
+    if !is_name(&workspace) {
+        return wrong(&written.workspace, "workspace must be 1–64 letters, digits, '.', '_' or '-'".to_owned());
+    }
+    if !is_domain(&id) {
+        return wrong(&written.id, "id must be 1–256 bytes without control characters".to_owned());
+    }
+    let value = Some(ControlValue::TestProfile(Nothing {}));
+    Ok(ControlRecord { key: ControlKey::TestProfile { workspace, id }, value })
 }
 
 /// Adds a record whose key no other has: two would contradict each other.

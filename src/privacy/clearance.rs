@@ -4,12 +4,15 @@
 //! masked too, unless the view shows it. Views mask in every stage. Always holds: more clearance never shows less; null stays null,
 //! so null and not-null can be told apart; masked text is canonical JSON.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::canonical;
 use super::error::Reason;
 use super::fields::Fields;
 use super::fold;
 use super::mask::{self, Mask};
 use super::protected::{empty_of, stars};
+use super::rules::Rules;
 use super::scan::{Document, Kind};
 use super::settings::{Unlisted, View};
 use super::splice::{Choice, Editor};
@@ -22,8 +25,12 @@ pub struct ViewEditor<'a, 's> {
     pub view: &'a View,
     /// Its index in the settings.
     pub index: usize,
+    /// The rules of the record's workspace.
+    pub rules: &'a Rules,
     /// What a rule touches in the document.
     pub fields: &'a Fields,
+    /// Whether it is a test profile's: all of it is shown.
+    pub test: bool,
     /// Seals for the record's workspace.
     pub sealer: &'a mut WorkspaceSealer<'s>,
     /// What was done.
@@ -47,6 +54,9 @@ impl Editor for ViewEditor<'_, '_> {
     fn choose(&mut self, document: &Document, node: usize, above: Sight) -> Choice<Sight> {
         if self.fields.is_own(node) {
             return Choice::Remove;
+        }
+        if self.test {
+            return Choice::Copy;
         }
         let hides = self.fields.verdict(node).map(|verdict| (verdict, self.view.clearance < verdict.level));
         match (hides, above) {
@@ -96,13 +106,44 @@ impl Editor for ViewEditor<'_, '_> {
         Ok(())
     }
 
-    fn tail(&mut self, _comma: bool, _out: &mut Vec<u8>) {}
+    fn tail(&mut self, comma: bool, out: &mut Vec<u8>) {
+        if self.view.trace {
+            self.trace(comma, out);
+        }
+    }
 }
 
 impl ViewEditor<'_, '_> {
     fn show(&self, document: &Document, node: usize) -> Choice<Sight> {
         // below something clear, inner marks still hold
         if self.fields.below(document, node).is_empty() { Choice::Copy } else { Choice::Enter(Sight::Clear) }
+    }
+
+    /// Which rules touched the document, in the policy's own words: paths as the marks write them, never a key of the document.
+    fn trace(&self, comma: bool, out: &mut Vec<u8>) {
+        let mut paths: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        for (path, rule) in self.fields.fired().iter().map(|mark| self.rules.told(*mark)) {
+            paths.entry(path).or_default().insert(rule);
+        }
+        if paths.is_empty() {
+            return;
+        }
+        out.extend_from_slice(if comma { br#","_pii":{"fields":{"# } else { br#""_pii":{"fields":{"# });
+        for (index, (path, rules)) in paths.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            canonical::quote(path.as_bytes(), out);
+            out.extend_from_slice(b":[");
+            for (index, rule) in rules.iter().enumerate() {
+                if index > 0 {
+                    out.push(b',');
+                }
+                canonical::quote(rule.as_bytes(), out);
+            }
+            out.push(b']');
+        }
+        out.extend_from_slice(b"}}");
     }
 
     fn mask_unlisted(&mut self, document: &Document, node: usize) -> Choice<Sight> {

@@ -5,7 +5,7 @@
 //! the offset of the last record read, plus one. Always holds: a record that cannot be understood makes the policy stricter
 //! or is an error that stops the process, it never makes the policy weaker. Deliberately not here: reading and writing the topic.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::mark::{EVERYWHERE, Mark, MarkKey, Protect};
 
@@ -13,7 +13,7 @@ mod records;
 mod values;
 
 pub use records::{ControlKey, ControlRecord, ControlValue, Pin};
-pub use values::{Domain, Incarnation, KeyRecord, Moment, PAD_MAX, Pinned, Pinning, Primary, StageRecord};
+pub use values::{Domain, Incarnation, KeyRecord, Moment, Nothing, PAD_MAX, Pinned, Pinning, Primary, StageRecord};
 
 /// A control record that this version cannot take as it stands.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Table {
     pub domains: BTreeMap<(String, String), Domain>,
     /// The stages of workspaces; `since` is always set.
     pub stages: BTreeMap<String, StageRecord>,
+    /// The ids of test profiles, by workspace.
+    pub test_profiles: BTreeSet<(String, String)>,
     /// The keys that this group has used, by id.
     pub keys: BTreeMap<u32, KeyRecord>,
     /// The primaries, by workspace or `*`; where there is none, the keyset's own is.
@@ -88,6 +90,9 @@ impl Table {
                 stage.since = stage.since.or(Some(version));
                 self.stages.insert(workspace, stage);
             }
+            (ControlKey::TestProfile { workspace, id }, ControlValue::TestProfile(_)) => {
+                self.test_profiles.insert((workspace, id));
+            }
             (ControlKey::Key { id }, ControlValue::Key(key)) => {
                 self.keys.insert(id, key);
             }
@@ -121,6 +126,9 @@ impl Table {
             }
             ControlKey::Stage { workspace } => {
                 self.stages.remove(workspace);
+            }
+            ControlKey::TestProfile { workspace, id } => {
+                self.test_profiles.remove(&(workspace.clone(), id.clone()));
             }
             ControlKey::Key { id } => {
                 self.keys.remove(id);
@@ -157,6 +165,9 @@ impl Table {
                 (ControlKey::Stage { workspace }, _) => (!self.stages.contains_key(workspace)).then(|| record.clone()),
                 (ControlKey::Primary { workspace }, _) => {
                     (!self.primaries.contains_key(workspace)).then(|| record.clone())
+                }
+                (ControlKey::TestProfile { workspace, id }, _) => {
+                    (!self.test_profiles.contains(&(workspace.clone(), id.clone()))).then(|| record.clone())
                 }
                 (ControlKey::Pinned(pin), _) => (!self.pinned.contains_key(pin)).then(|| record.clone()),
                 (ControlKey::Key { id }, Some(ControlValue::Key(key))) => {

@@ -40,6 +40,8 @@ pub struct Fields {
     noted: Vec<(usize, u32)>,
     /// What detection found, in document order; each is a field too.
     detected: Vec<Detected>,
+    /// The rules that touch the document, where [`Search::trace`] asks for them: in order, each once.
+    fired: Vec<u32>,
     /// Nodes that the walk must reach even where no path can go on: containers and ids, in document order.
     points: Vec<usize>,
 }
@@ -58,6 +60,8 @@ pub struct Search<'a> {
     pub case: Case,
     /// Marks whose matches are noted; they hold for every event.
     pub noted: &'a [u32],
+    /// Whether the rules that touch something are noted.
+    pub trace: bool,
 }
 
 impl Fields {
@@ -71,6 +75,7 @@ impl Fields {
         self.own.clear();
         self.noted.clear();
         self.detected.clear();
+        self.fired.clear();
         self.points.clear();
         let located = search.located;
         self.points.extend(located.containers.iter().map(|(node, _)| *node).chain(located.id).chain(located.uuid));
@@ -91,13 +96,16 @@ impl Fields {
         if detection == Detection::Off {
             return;
         }
-        let Self { fields, own, detected, .. } = self;
+        let Self { fields, own, detected, fired, .. } = self;
         let question = Question { document, matchers, located: search.located, marked: fields, own };
         detector.find(&question, detected);
         if !detected.is_empty() {
             let verdict = |found: &Detected| search.rules.detected(found, detection, matchers);
             fields.extend(detected.iter().map(|found| Field { node: found.node, verdict: verdict(found) }));
             fields.sort_by_key(|field| field.node);
+            if search.trace {
+                detected.iter().for_each(|found| fire(fired, verdict(found).mark));
+            }
         }
     }
 
@@ -166,6 +174,14 @@ impl Fields {
             canonical::check_numbers(document, member)?;
             self.fields.push(Field { node: member, verdict });
         }
+        if search.trace {
+            let holding = automaton.ends(below).filter_map(|rule| match rule {
+                Rule::Mark(index) => search.rules.holds(index, search.event, word).then_some(index),
+                Rule::Show(_) => None,
+            });
+            let own = identifier.map(|(identifier, _)| search.rules.identifier(identifier));
+            holding.chain(own).for_each(|rule| fire(&mut self.fired, rule));
+        }
         if !word && !search.noted.is_empty() {
             self.note(member, search.noted, automaton.ends(below));
         }
@@ -186,6 +202,16 @@ impl Fields {
                 self.noted.push((member, mark));
             }
         }
+    }
+
+    /// Notes the rules of `fields`, which are to be added, as ones that touch the document.
+    pub fn trace(&mut self, fields: &[Field]) {
+        fields.iter().for_each(|field| fire(&mut self.fired, field.verdict.mark));
+    }
+
+    /// The rules that touch the document, by index, where the search asked for them.
+    pub fn fired(&self) -> &[u32] {
+        &self.fired
     }
 
     /// What was found for one of `arrays`, in document order, holds for each of its elements from now on, and not for it.
@@ -264,6 +290,13 @@ impl Fields {
     /// Whether `node` is one of [`Fields::own`].
     pub fn is_own(&self, node: usize) -> bool {
         self.own.binary_search(&node).is_ok()
+    }
+}
+
+/// Notes a rule, once.
+fn fire(fired: &mut Vec<u32>, rule: u32) {
+    if let Err(place) = fired.binary_search(&rule) {
+        fired.insert(place, rule);
     }
 }
 

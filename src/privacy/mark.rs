@@ -33,6 +33,17 @@ pub enum On {
 }
 
 impl On {
+    /// The place as it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            On::Attribute => "attribute",
+            On::Parameter => "parameter",
+            On::Field => "field",
+            On::Header => "header",
+            On::Key => "key",
+        }
+    }
+
     /// Whether this stands around a document instead of in it: sealed under a pinned key, and in no domain.
     pub fn is_around(self) -> bool {
         matches!(self, On::Header | On::Key)

@@ -39,6 +39,8 @@ pub(super) struct Page<'a> {
     pub(super) fields: &'a Fields,
     /// Whether tokens may pass.
     pub(super) sealed_input: bool,
+    /// Whether it is a test profile's, which views show in clear.
+    pub(super) test: bool,
     /// Whether it was read from the source, and not made.
     pub(super) read: bool,
     /// Key, headers and timestamp.
@@ -48,7 +50,8 @@ pub(super) struct Page<'a> {
 impl Page<'_> {
     /// Writes the protected record and every view's.
     pub(super) fn write(&self, sealer: &mut WorkspaceSealer, outputs: &mut Outputs) -> Result<(), Reason> {
-        let &Page { policy, source, workspace, rules, event, document, fields, sealed_input, read, record } = self;
+        let &Page { policy, source, workspace, rules, event, document, fields, sealed_input, test, read, record } =
+            self;
         let sealed_around = sealed_input && read;
         let around =
             Around { policy, source, workspace, rules, told: Told::Event(event), sealed_input: sealed_around, record };
@@ -72,13 +75,18 @@ impl Page<'_> {
         for (index, view, topic) in views_of(policy, source) {
             let mut bytes = Vec::with_capacity(length);
             let actions = &mut outputs.tally.views;
-            let mut editor = ViewEditor { view, index, fields, sealer, actions };
+            let mut editor = ViewEditor { view, index, rules, fields, test, sealer, actions };
             splice(document, &mut editor, Sight::Unlisted, &mut bytes)?;
             let shown = around.shown(view, topic, Some(bytes), sealer, &mut outputs.tally.views)?;
             outputs.views.push((index, shown));
         }
         Ok(())
     }
+}
+
+/// Whether a view of `source` tells which rules touch a document.
+pub(super) fn traces(policy: &Policy, source: &Source) -> bool {
+    views_of(policy, source).any(|(_, view, _)| view.trace)
 }
 
 /// The views that have a topic for `source`, each with its index and that topic.
@@ -110,6 +118,7 @@ mod tests {
             unlisted: Unlisted::Mask,
             show: Vec::new(),
             headers: [].into(),
+            trace: false,
             topics: topics.collect(),
         };
         settings.sources[0].workspace = Some("acme".into());

@@ -10,10 +10,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::control::{Domain, Pinning, Table};
-use super::layout::CompiledLayout;
+use super::layout::{self, CompiledLayout, Located};
 use super::mark::{EVERYWHERE, Mark, MarkKey};
 use super::path::Path;
 use super::rules::Rules;
+use super::scan::Document;
 use super::settings::{Case, Settings, SettingsError, Source, Stage};
 use super::since::{self, Effective};
 
@@ -65,6 +66,8 @@ struct WorkspaceRules {
     resealed: u64,
     /// Since when profiles are to be forgotten; 0: never.
     erased: u64,
+    /// The ids of test profiles.
+    test_profiles: BTreeSet<String>,
     /// Since when record keys are protected; 0: they are not.
     keyed: u64,
     /// Since when all headers are that are; 0: none is.
@@ -92,6 +95,7 @@ impl Policy {
         names.extend(table.marks.keys().map(|key| key.workspace.as_str()));
         names.extend(table.domains.keys().map(|(workspace, _)| workspace.as_str()));
         names.extend(table.stages.keys().chain(table.reseals.keys()).chain(table.erased.keys()).map(String::as_str));
+        names.extend(table.test_profiles.iter().map(|(workspace, _)| workspace.as_str()));
         names.remove(EVERYWHERE);
         let compile = |name: &str| {
             let applying = applying(|key| key.workspace == name || key.workspace == EVERYWHERE, table)?;
@@ -154,6 +158,13 @@ impl Policy {
         self.workspace(workspace).headed
     }
 
+    /// Whether the document is a test profile's: it has ids, and each is one of a test profile of `workspace`, by its text.
+    pub fn is_test(&self, workspace: &str, document: &Document, located: &Located) -> bool {
+        let known = &self.workspace(workspace).test_profiles;
+        let mut ids = located.id.into_iter().chain(located.uuid).peekable();
+        !known.is_empty() && ids.peek().is_some() && ids.all(|id| known.contains(&*layout::word_text(document, id)))
+    }
+
     /// The configuration it was compiled from.
     pub fn settings(&self) -> &Settings {
         &self.settings
@@ -201,10 +212,13 @@ impl WorkspaceRules {
         let stage = table.stages.get(workspace).map(|record| record.stage).unwrap_or_default();
         let rules = |case| Rules::compile(workspace, case, settings, table, marks);
         let effective = since::effective(workspace, stage, marks, table);
+        let tests = table.test_profiles.iter().filter(|(of, _)| of == workspace && of != EVERYWHERE);
+        let test_profiles = tests.map(|(_, id)| id.clone()).collect();
         let (keyed, headed) = since::around(workspace, stage, marks, table);
         let resealed = since::resealed(workspace, table).unwrap_or_default();
         let erased = table.erased.get(workspace).copied().filter(|since| *since <= table.version).unwrap_or_default();
-        Self { stage, effective, resealed, erased, keyed, headed, fold: rules(Case::Fold), exact: rules(Case::Exact) }
+        let (fold, exact) = (rules(Case::Fold), rules(Case::Exact));
+        Self { stage, effective, resealed, erased, test_profiles, keyed, headed, fold, exact }
     }
 
     fn by(&self, case: Case) -> &Rules {

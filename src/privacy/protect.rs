@@ -24,7 +24,7 @@ use super::gate::Subject;
 use super::keyset::Keyring;
 use super::layout::{self, Located};
 use super::mark::EVERYWHERE;
-use super::page::{Page, views_of};
+use super::page::{Page, traces, views_of};
 use super::policy::Policy;
 use super::rules::Told;
 use super::scan::{self, Document, Kind, Tape};
@@ -255,7 +255,8 @@ impl Protector {
         }
         let rules = policy.rules(source, &workspace);
         let event = located.event.and_then(|node| rules.event(&layout::word_text(&document, node)));
-        let search = Search { rules, located, event, ids: source.ids, case: source.case, noted: &[] };
+        let trace = traces(policy, source);
+        let search = Search { rules, located, event, ids: source.ids, case: source.case, noted: &[], trace };
         fields.find(&document, &search).map_err(rejected)?;
         fields.detect(&document, &search, detector, source.detection, &settings.matchers);
         outputs.tally.own_removed = fields.own().len() as u64;
@@ -264,7 +265,8 @@ impl Protector {
         }
         let sealed_input = source.sealed_input;
         let (workspace, document) = (&*workspace, &document);
-        let page = Page { policy, source, workspace, rules, event, document, fields, sealed_input, read: true, record };
+        let (test, read) = (policy.is_test(workspace, document, located), true);
+        let page = Page { policy, source, workspace, rules, event, document, fields, sealed_input, test, read, record };
         page.write(&mut sealer, outputs).map_err(rejected)
     }
 }

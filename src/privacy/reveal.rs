@@ -76,8 +76,15 @@ pub fn document(policy: &Policy, sealer: &mut ValueSealer, source: usize, value:
     let workspace = document_workspace(policy, source_settings, &document, &located)?;
     let rules = policy.rules(source_settings, &workspace);
     let event = located.event.and_then(|node| rules.event(&layout::word_text(&document, node)));
-    let search =
-        Search { rules, located: &located, event, ids: source_settings.ids, case: source_settings.case, noted: &[] };
+    let search = Search {
+        rules,
+        located: &located,
+        event,
+        ids: source_settings.ids,
+        case: source_settings.case,
+        noted: &[],
+        trace: false,
+    };
     fields.find(&document, &search)?;
     if source_settings.detection == Detection::Encrypt {
         // what was found by name is found again; what was found by its look looks like a token now

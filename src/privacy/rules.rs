@@ -67,6 +67,8 @@ struct CompiledMark {
     shape: bool,
     domain: u32,
     name: String,
+    /// The event's name, as written.
+    event_name: Option<String>,
 }
 
 /// What holds for one value, all marks weighed.
@@ -83,7 +85,7 @@ pub struct Verdict {
     /// Index for [`Rules::domain`].
     domain: u32,
     /// Index of the mark that decided the domain.
-    mark: u32,
+    pub(super) mark: u32,
 }
 
 /// What a record tells of its event.
@@ -171,6 +173,7 @@ impl Rules {
             shape: mark.shape,
             domain,
             name: key.name.clone(),
+            event_name: key.event.clone(),
         };
         match start {
             Some(start) => self.automaton.insert(start, path, Rule::Mark(number)),
@@ -213,13 +216,11 @@ impl Rules {
         word: bool,
         identifier: Option<(Identifier, Ids)>,
     ) -> Option<Verdict> {
-        let holds =
-            |mark: &CompiledMark| (!word || mark.on == On::Field) && (mark.event.is_none() || mark.event == event);
-        let verdict = self.weighed(marks, holds);
+        let verdict = self.weighed(marks.filter(|index| self.holds(*index, event, word)), |_| true);
         let Some((identifier, ids)) = identifier else { return verdict };
-        let own = self.marks.len() - if identifier == Identifier::Id { 2 } else { 1 };
+        let own = self.identifier(identifier);
         let protect = if ids == Ids::Seal { Protect::Encrypt } else { Protect::None };
-        Some(self.marks[own].weigh(index(own), protect, verdict))
+        Some(self.marks[own as usize].weigh(own, protect, verdict))
     }
 
     /// What holds for the record key, if a mark touches it.
@@ -270,6 +271,29 @@ impl Rules {
         Verdict { level, protect, mask, shape: false, domain, mark }
     }
 
+    /// Whether the mark `index` holds for a value, as [`Rules::verdict`] asks it.
+    pub fn holds(&self, index: u32, event: Option<u32>, word: bool) -> bool {
+        let mark = &self.marks[index as usize];
+        (!word || mark.on == On::Field) && (mark.event.is_none() || mark.event == event)
+    }
+
+    /// The index of what holds for an identifier.
+    pub fn identifier(&self, identifier: Identifier) -> u32 {
+        index(self.marks.len() - if identifier == Identifier::Id { 2 } else { 1 })
+    }
+
+    /// The rule with this index in the policy's words: its path as written, and what it is.
+    pub fn told(&self, index: u32) -> (&str, String) {
+        let mark = &self.marks[index as usize];
+        let rule = match (mark.on, &mark.event_name) {
+            _ if index >= self.identifier(Identifier::Id) => "identifier".to_owned(),
+            _ if index >= self.detected => "detected".to_owned(),
+            (on, None) => on.word().to_owned(),
+            (on, Some(event)) => format!("{} of {event}", on.word()),
+        };
+        (&mark.name, rule)
+    }
+
     /// The domain under which a value is sealed.
     pub fn domain(&self, verdict: &Verdict) -> &NamedDomain {
         &self.domains[verdict.domain as usize]
@@ -292,6 +316,7 @@ fn unnamed(name: &str, domain: u32) -> CompiledMark {
         shape: false,
         domain,
         name: name.to_owned(),
+        event_name: None,
     }
 }
 

@@ -191,6 +191,8 @@ pub struct View {
     pub show: Vec<Path>,
     /// The headers that are kept, by name.
     pub headers: BTreeSet<String>,
+    /// Whether documents tell which rules touched them.
+    pub trace: bool,
     /// The debug topic per raw topic.
     pub topics: BTreeMap<String, String>,
 }

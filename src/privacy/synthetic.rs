@@ -19,7 +19,7 @@ use super::error::Reason;
 use super::fields::{Field, Fields, Search};
 use super::layout::{self, Located};
 use super::mark::Protect;
-use super::page::Page;
+use super::page::{Page, traces};
 use super::policy::Policy;
 use super::protect::{Outputs, Protector, Rejection, SYNTHETIC_HEADER, Scratch, document_workspace, id_text};
 use super::rules::Rules;
@@ -94,7 +94,7 @@ impl Protector {
         let rules = policy.rules(source, workspace);
         let noted: Vec<u32> = moments.iter().map(|moment| moment.mark).collect();
         let event = located.event.and_then(|node| rules.event(&layout::word_text(&document, node)));
-        let search = Search { rules, located, event, ids: source.ids, case: source.case, noted: &noted };
+        let search = Search { rules, located, event, ids: source.ids, case: source.case, noted: &noted, trace: false };
         fields.find(&document, &search).map_err(rejected)?;
         let profile = Profile { document: &document, located, fields, rules, workspace };
         let attributes = held::attributes(&profile, &moments);
@@ -154,9 +154,15 @@ impl Making<'_> {
         policy.layout(events).locate(&document, located)?;
         let rules = policy.rules(source, workspace);
         let event = rules.event(EVENT);
-        let search = Search { rules, located, event, ids: source.ids, case: source.case, noted: &[] };
+        let trace = traces(policy, source);
+        let search = Search { rules, located, event, ids: source.ids, case: source.case, noted: &[], trace };
         fields.find(&document, &search)?;
         fields.spread(&document, &draft.arrays);
+        if trace {
+            fields.trace(&draft.forced);
+        }
+        // the event may tell fewer ids than the profile
+        let test = policy.is_test(workspace, profile.document, whose) && policy.is_test(workspace, &document, located);
         fields.force(&document, draft.forced.into_iter());
         fields.detect(&document, &search, detector, source.detection, &policy.settings().matchers);
         let key = layout::word_text(profile.document, id).into_owned().into_bytes();
@@ -171,6 +177,7 @@ impl Making<'_> {
             document: text,
             fields,
             sealed_input,
+            test,
             read: false,
             record: page,
         };

@@ -135,6 +135,9 @@ pub fn control_is_taken_or_refused(offset: i64, key: &[u8], value: &[u8]) {
             let since = readable::<Moment>(value).map(|moment| moment.since.unwrap_or(version));
             assert_eq!((table.erased.get(&workspace).copied(), taken.is_err()), (since, since.is_none()));
         }
+        ControlKey::TestProfile { workspace, id } => {
+            assert_eq!(table.test_profiles.contains(&(workspace, id)), taken.is_ok());
+        }
         ControlKey::Incarnation => assert_eq!(table.incarnation.is_none(), taken.is_err()),
     }
     assert_eq!(table.version, if taken.is_ok() { version } else { 0 });

@@ -67,6 +67,7 @@ pub fn world(index: usize) -> (Settings, Table) {
         unlisted,
         show: show.iter().map(|text| Path::parse(text).expect("a path")).collect(),
         headers: BTreeSet::new(),
+        trace: false,
         topics: BTreeMap::from([("raw".to_owned(), name.to_owned())]),
     };
     let source = Source {

@@ -195,6 +195,7 @@ fn view() -> impl Strategy<Value = View> {
         unlisted: if masks { Unlisted::Mask } else { Unlisted::Show },
         show: show.into_iter().map(|text| Path::parse(text).expect("a path")).collect(),
         headers: BTreeSet::from(["trace".to_owned()]),
+        trace: false,
         topics: BTreeMap::new(),
     })
 }

@@ -7,7 +7,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use sivcar::privacy::control::{
-    ControlKey, ControlValue, Domain, Incarnation, KeyRecord, Moment, PAD_MAX, Pin, Pinned, Pinning, Primary,
+    ControlKey, ControlValue, Domain, Incarnation, KeyRecord, Moment, Nothing, PAD_MAX, Pin, Pinned, Pinning, Primary,
     StageRecord, Table,
 };
 use sivcar::privacy::keyset::Status;
@@ -39,6 +39,7 @@ fn key() -> impl Strategy<Value = ControlKey> {
             .prop_map(|(topic, workspace)| ControlKey::Pinned(Pin { topic, workspace })),
         1 => workspace().prop_map(|workspace| ControlKey::Reseal { workspace }),
         1 => workspace().prop_map(|workspace| ControlKey::Erased { workspace }),
+        1 => (workspace(), "[ab]|\\PC{1,8}").prop_map(|(workspace, id)| ControlKey::TestProfile { workspace, id }),
         1 => Just(ControlKey::Incarnation),
     ]
 }
@@ -99,6 +100,7 @@ fn record() -> impl Strategy<Value = (ControlKey, Option<ControlValue>)> {
                     ControlValue::Pinned(Pinned { id: id.to_string(), was })
                 })
                 .boxed(),
+            ControlKey::TestProfile { .. } => Just(ControlValue::TestProfile(Nothing {})).boxed(),
             ControlKey::Incarnation => {
                 "[a-z0-9]{1,8}".prop_map(|nonce| ControlValue::Incarnation(Incarnation { nonce })).boxed()
             }
@@ -134,6 +136,10 @@ fn held(table: &Table) -> BTreeMap<Vec<u8>, ControlValue> {
         .erased
         .iter()
         .map(|(workspace, since)| (ControlKey::Erased { workspace: workspace.clone() }, moment(since)));
+    let tests = table.test_profiles.iter().map(|(workspace, id)| {
+        let key = ControlKey::TestProfile { workspace: workspace.clone(), id: id.clone() };
+        (key, ControlValue::TestProfile(Nothing {}))
+    });
     let nonce = table
         .incarnation
         .iter()
@@ -144,6 +150,7 @@ fn held(table: &Table) -> BTreeMap<Vec<u8>, ControlValue> {
         .chain(keys)
         .chain(primaries)
         .chain(pinned)
+        .chain(tests)
         .chain(reseals)
         .chain(erased)
         .chain(nonce)

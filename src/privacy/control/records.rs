@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::values::{Domain, Incarnation, KeyRecord, Moment, PAD_MAX, Pinned, Primary, StageRecord};
+use super::values::{Domain, Incarnation, KeyRecord, Moment, Nothing, PAD_MAX, Pinned, Primary, StageRecord};
 use crate::privacy::keyset::{Keyring, Status};
 use crate::privacy::mark::{self, Mark, MarkKey, On};
 use crate::privacy::seal::{check_value, token};
@@ -31,6 +31,13 @@ pub enum ControlKey {
     Stage {
         /// The workspace.
         workspace: String,
+    },
+    /// An id of a test profile: what views show in clear.
+    TestProfile {
+        /// The workspace.
+        workspace: String,
+        /// The id or uuid, as text.
+        id: String,
     },
     /// A key that values are sealed under, of whatever keyset.
     Key {
@@ -77,6 +84,8 @@ pub enum ControlValue {
     Domain(Domain),
     /// For a stage.
     Stage(StageRecord),
+    /// For a test profile.
+    TestProfile(Nothing),
     /// For a key.
     Key(KeyRecord),
     /// For a primary.
@@ -164,6 +173,9 @@ impl ControlKey {
                 WireKey { name: Some(name), workspace: Some(workspace), ..of("domain") }
             }
             ControlKey::Stage { workspace } => WireKey { workspace: Some(workspace), ..of("stage") },
+            ControlKey::TestProfile { workspace, id } => {
+                WireKey { id: Some(id), workspace: Some(workspace), ..of("test-profile") }
+            }
             ControlKey::Key { id } => WireKey { id: Some(id.to_string()), ..of("key") },
             ControlKey::Primary { workspace } => WireKey { workspace: Some(workspace), ..of("primary") },
             ControlKey::Pinned(Pin { topic, workspace }) => WireKey { topic: Some(topic), workspace, ..of("pinned") },
@@ -184,6 +196,7 @@ impl ControlKey {
             "mark" => ControlKey::Mark(MarkKey { workspace: workspace?, on: on?, name: name?, event }),
             "domain" => ControlKey::Domain { workspace: workspace?, name: name? },
             "stage" => ControlKey::Stage { workspace: workspace? },
+            "test-profile" => ControlKey::TestProfile { workspace: workspace?, id: id? },
             "key" => ControlKey::Key { id: id?.parse().ok()? },
             "primary" => ControlKey::Primary { workspace: workspace? },
             "pinned" => ControlKey::Pinned(Pin { topic: topic?, workspace }),
@@ -203,6 +216,7 @@ impl ControlValue {
             ControlValue::Mark(mark) => to_json(mark),
             ControlValue::Domain(domain) => to_json(domain),
             ControlValue::Stage(stage) => to_json(stage),
+            ControlValue::TestProfile(nothing) => to_json(nothing),
             ControlValue::Key(key) => to_json(key),
             ControlValue::Primary(primary) => to_json(primary),
             ControlValue::Pinned(pinned) => to_json(pinned),
@@ -227,6 +241,7 @@ impl ControlValue {
                 since: None,
                 at: None,
             }))),
+            ControlKey::TestProfile { .. } => object(bytes).map(ControlValue::TestProfile),
             ControlKey::Key { .. } => object(bytes).map(ControlValue::Key),
             ControlKey::Primary { .. } => {
                 object::<Primary>(bytes).filter(|primary| primary.id.parse::<u32>().is_ok()).map(ControlValue::Primary)

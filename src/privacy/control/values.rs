@@ -109,6 +109,11 @@ pub struct Primary {
     pub since: Option<u64>,
 }
 
+/// What says all by its key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
 /// When something was asked for that is done once for every profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]

@@ -45,6 +45,7 @@ fn view(name: &str, clearance: u16, unlisted: Unlisted) -> View {
         unlisted,
         show: Vec::new(),
         headers: BTreeSet::from(["trace".to_owned()]),
+        trace: false,
         topics: BTreeMap::from([("raw".to_owned(), format!("view.{name}"))]),
     }
 }

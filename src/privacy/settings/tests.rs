@@ -29,6 +29,7 @@ pub(crate) fn settings() -> Settings {
         unlisted: Unlisted::Mask,
         show: Vec::new(),
         headers: BTreeSet::new(),
+        trace: false,
         topics: BTreeMap::from([("raw".to_owned(), "view".to_owned())]),
     };
     Settings {

@@ -125,6 +125,7 @@ fn view(clearance: u16) -> View {
         unlisted: Unlisted::Show,
         show: Vec::new(),
         headers: BTreeSet::new(),
+        trace: false,
         topics: BTreeMap::from([("events".to_owned(), "debug.events".to_owned())]),
     }
 }

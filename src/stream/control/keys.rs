@@ -216,6 +216,7 @@ mod tests {
             unlisted: Unlisted::Mask,
             show: Vec::new(),
             headers: [].into(),
+            trace: false,
             topics: [("raw".to_owned(), "debug.raw".to_owned())].into(),
         };
         let settings = Settings { views: vec![view], ..fixture::settings() };

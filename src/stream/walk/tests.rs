@@ -60,6 +60,7 @@ fn with_profiles() -> Settings {
         unlisted: Unlisted::Mask,
         show: Vec::new(),
         headers: [].into(),
+        trace: false,
         topics: [("users".to_owned(), "shown".to_owned())].into(),
     });
     settings
