@@ -160,17 +160,19 @@ kafka() {
     topics) tool TopicCommand "$@"; return ;;
     produce) tool ConsoleProducer "$@"; return ;;
     consume) tool consumer.ConsoleConsumer "$@"; return ;;
+    groups) tool consumer.group.ConsumerGroupCommand "$@"; return ;;
   esac
   while [ $# -gt 1 ]; do
     case $1 in --dir) dirs+=("$2") ;; --port) port=$2 ;; *) die "unknown option $1" ;; esac
     shift 2
   done
+  [ $# -eq 0 ] || die "kafka $verb: $1 is unknown or needs a value"
   [ "${#dirs[@]}" -gt 0 ] || dirs=(target/kafka/broker)
   mkdir -p "${dirs[@]}"
   for i in "${!dirs[@]}"; do dirs[i]=$(cd "${dirs[i]}" && pwd); done
   case $verb in
     start) start "$port" "${dirs[@]}" ;;
     stop) for dir in "${dirs[@]}"; do stop "$dir"; done ;;
-    *) die "kafka start [--dir DIR]… [--port PORT] | stop [--dir DIR]… | topics|produce|consume ARGS…; several DIRs: a cluster" ;;
+    *) die "kafka start [--dir DIR]… [--port PORT] | stop [--dir DIR]… | topics|produce|consume|groups ARGS…; several DIRs: a cluster" ;;
   esac
 }
