@@ -138,7 +138,9 @@ fn settings(file: &File) -> Result<Settings, Problem> {
             string_bytes: number("string-bytes", &limits.string_bytes, 1..=RECORD_BYTES_MAX)?,
         },
         workspaces,
-        sources: file.source.iter().map(|written| source::source(written, file, &own)).collect::<Result<_, _>>()?,
+        sources: (file.source.iter().enumerate())
+            .map(|(index, written)| source::source(index, written, file, &own))
+            .collect::<Result<_, _>>()?,
         views: file.view.iter().map(view).collect::<Result<_, _>>()?,
         matchers: Arc::new(matchers::matchers(file)?),
     })

@@ -1,4 +1,4 @@
-//! One `[[source]]`: what it names must be there, and what only profiles have stands at profiles alone.
+//! One `[[source]]`: what it names must be there, and what only sources of profiles have stands at these alone.
 
 use toml::Spanned;
 
@@ -9,9 +9,9 @@ use super::layouts;
 use super::number::topic;
 use super::substitute::Problem;
 use crate::privacy::gate::{Claims, Gate};
-use crate::privacy::settings::{Layout, Source, SourceKind};
+use crate::privacy::settings::{Fold, Layout, Source, SourceKind};
 
-pub(super) fn source(written: &file::Source, file: &File, own: &[Layout]) -> Result<Source, Problem> {
+pub(super) fn source(index: usize, written: &file::Source, file: &File, own: &[Layout]) -> Result<Source, Problem> {
     for (key, name) in
         [("topic", &written.topic), ("protected", &written.protected), ("dead-letters", &written.dead_letters)]
     {
@@ -29,10 +29,12 @@ pub(super) fn source(written: &file::Source, file: &File, own: &[Layout]) -> Res
         ids: written.ids,
         case: written.case,
         detection: written.detection,
-        state: of_profiles("state", written, &written.state)?.unwrap_or_default(),
-        events: of_profiles("events", written, &written.events)?
-            .map(|topic| events(written, file, &topic))
-            .transpose()?,
+        state: state(written),
+        events: match of_profiles("events", written, &written.events)? {
+            Some(topic) => Some(events(written, file, &topic)?),
+            // an event source that keeps profiles tells of them itself
+            None => (written.kind == SourceKind::Event && written.state.is_some()).then_some(index),
+        },
         partitioner: of_profiles("partitioner", written, &written.partitioner)?.unwrap_or_default(),
         gate: written.gate.as_ref().map(gate).transpose()?,
     })
@@ -52,6 +54,12 @@ fn gate(written: &file::Gate) -> Result<Gate, Problem> {
         accepted: written.accepted.iter().map(|value| value.get_ref().clone()).collect(),
         jwt: written.jwks.as_ref().map(|_| named.unwrap_or_default()),
     })
+}
+
+/// What is done with profiles: an event source keeps some where it says so, a profile source always does.
+fn state(source: &file::Source) -> Option<Fold> {
+    let written = source.state.as_ref().map(|state| *state.get_ref());
+    written.or_else(|| (source.kind == SourceKind::Profile).then(Fold::default))
 }
 
 /// The value of a key that only a profile source has.

@@ -97,7 +97,7 @@ fn the_example_says_what_its_comments_say() {
     assert_eq!((till.ids, till.case), (Ids::Seal, Case::Exact));
     assert_eq!(till.layout.event.iter().map(|path| path.text()).collect::<Vec<_>>(), ["what", "legacy.what"]);
     let customers = &settings.sources[2];
-    assert_eq!((customers.state, customers.events), (Fold::Replace, Some(0)));
+    assert_eq!((customers.state, customers.events), (Some(Fold::Replace), Some(0)));
     assert_eq!(settings.sources[3].workspace.as_deref(), Some("partner"));
     assert!(settings.sources[3].sealed_input);
     assert_eq!((settings.views[0].unlisted, settings.views[1].unlisted), (Unlisted::Mask, Unlisted::Show));
@@ -216,25 +216,34 @@ fn unknown_keys_are_refused_with_their_place_and_the_nearest_name() {
 }
 
 #[test]
+fn an_event_source_keeps_profiles_where_it_says_so() {
+    let least = accepted(LEAST);
+    assert_eq!((least.settings.sources[0].state, least.settings.sources[0].events), (None, None));
+    let keeps = accepted(&format!("{LEAST}state = \"merge\"\n"));
+    assert_eq!((keeps.settings.sources[0].state, keeps.settings.sources[0].events), (Some(Fold::Merge), Some(0)));
+    let no_id = "[[layout]]\nname = \"bare\"\nworkspace = \"w\"\nattributes = [\"$\"]\n";
+    refused(
+        &format!("{LEAST}state = \"merge\"\nlayout = \"bare\"\n{no_id}"),
+        "f:5:9: source \"raw\": keeps profiles (state), and its layout \"bare\" has no id or no attributes",
+    );
+}
+
+#[test]
 fn what_profiles_have_is_for_profiles_alone() {
-    for (line, key) in [("state = \"merge\"", "state"), ("events = \"raw\"", "events")] {
-        let place = key.len() + 4;
-        let refusal = format!("f:9:{place}: {key} is for sources of kind \"profile\"");
-        refused(&format!("{LEAST}{line}\n"), &refusal);
-    }
+    refused(&format!("{LEAST}events = \"raw\"\n"), "f:9:10: events is for sources of kind \"profile\"");
     refused(&format!("{LEAST}partitioner = \"murmur2\"\n"), "f:9:15: partitioner is for sources of kind \"profile\"");
     let profiles = format!(
         "{LEAST}[[source]]\ntopic = \"users\"\nkind = \"profile\"\nprotected = \"p\"\ndead-letters = \"dead\"\n"
     );
     let defaults = accepted(&profiles);
     let source = &defaults.settings.sources[1];
-    assert_eq!((source.state, source.events, source.partitioner), (Fold::Merge, None, Partitioner::Murmur2));
+    assert_eq!((source.state, source.events, source.partitioner), (Some(Fold::Merge), None, Partitioner::Murmur2));
     let table: toml::Table = defaults.effective().parse().expect("is TOML");
     assert_eq!(table["source"][1]["state"].as_str(), Some("merge"));
     assert_eq!(table["source"][1]["partitioner"].as_str(), Some("murmur2"));
     assert!(table["source"][0].get("state").is_none());
     let told = accepted(&format!("{profiles}state = \"replace\"\nevents = \"raw\"\npartitioner = \"murmur2\"\n"));
-    assert_eq!((told.settings.sources[1].state, told.settings.sources[1].events), (Fold::Replace, Some(0)));
+    assert_eq!((told.settings.sources[1].state, told.settings.sources[1].events), (Some(Fold::Replace), Some(0)));
     refused(
         &format!("{profiles}events = \"rwa\"\n"),
         "f:14:10: events \"rwa\" is no source of kind \"event\"; did you mean \"raw\"?",

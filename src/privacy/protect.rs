@@ -15,6 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::around::Around;
+use super::automaton::key_name;
 use super::canonical;
 use super::detect::Detector;
 use super::error::Reason;
@@ -28,7 +29,7 @@ use super::page::{Page, traces, views_of};
 use super::policy::Policy;
 use super::rules::Told;
 use super::scan::{self, Document, Kind, Tape};
-use super::settings::{Source, SourceKind, is_name};
+use super::settings::{IDENTIFY, Source, SourceKind, is_name};
 use super::tally::Tally;
 use super::value::ValueSealer;
 use crate::record::Record;
@@ -87,7 +88,7 @@ pub struct Outputs {
     pub protected: Record,
     /// The records for the views that the source has, by index of view.
     pub views: Vec<(usize, Record)>,
-    /// Whose record it is: of a profile source's documents.
+    /// Whose profile it is, or is a patch of: of profile sources, and of events that identify where their source keeps profiles.
     pub identity: Option<Identity>,
     /// What chooses the partition of a synthetic event: its record key, before a mark on record keys changed it.
     pub partitioned_by: Option<Vec<u8>>,
@@ -172,7 +173,7 @@ impl Protector {
         }
     }
 
-    /// Whose document `value` is, read from the source with index `source`; `None` where it has no id.
+    /// Whose document or patch `value` is, read from the source with index `source`; `None` where it has no id, or is an event like others.
     ///
     /// # Errors
     /// [`Rejection`], for what a record with this value would be rejected before any mark is looked at.
@@ -182,8 +183,9 @@ impl Protector {
         let document = Document::new(text, &self.read.tape);
         let located = &mut self.read.located;
         self.policy.layout(source).locate(&document, located)?;
-        let workspace = document_workspace(&self.policy, &settings.sources[source], &document, located)?;
-        Ok(identity(&document, located, &workspace)?)
+        let source = &settings.sources[source];
+        let workspace = document_workspace(&self.policy, source, &document, located)?;
+        Ok(identity(source, &document, located, &workspace)?)
     }
 
     /// The workspace of `record`, where it is known and one of ours: whose keyset seals the dead letter of a record that was
@@ -260,8 +262,9 @@ impl Protector {
         fields.find(&document, &search).map_err(rejected)?;
         fields.detect(&document, &search, detector, source.detection, &settings.matchers);
         outputs.tally.own_removed = fields.own().len() as u64;
-        if source.kind == SourceKind::Profile {
-            outputs.identity = identity(&document, located, &workspace).map_err(rejected)?;
+        outputs.identity = identity(source, &document, located, &workspace).map_err(rejected)?;
+        if outputs.identity.is_some() && record.key.is_none() {
+            return Err(rejected(Reason::ProfileWithoutKey));
         }
         let sealed_input = source.sealed_input;
         let (workspace, document) = (&*workspace, &document);
@@ -285,8 +288,16 @@ fn check_gate(source: &Source, record: &Record, keyring: &Keyring, subject: Subj
     }
 }
 
-fn identity(document: &Document, located: &Located, workspace: &str) -> Result<Option<Identity>, Reason> {
-    let Some(node) = located.id else { return Ok(None) };
+/// Whose document of a source that keeps profiles is, or is a patch of: a profile source's always, of events those that identify.
+fn identity(
+    source: &Source,
+    document: &Document,
+    located: &Located,
+    workspace: &str,
+) -> Result<Option<Identity>, Reason> {
+    let name = |node| key_name(source.case, &layout::word_text(document, node));
+    let tells = source.kind == SourceKind::Profile || located.event.is_some_and(|node| name(node) == IDENTIFY);
+    let Some(node) = located.id.filter(|_| source.state.is_some() && tells) else { return Ok(None) };
     Ok(Some(Identity { workspace: workspace.to_owned(), id: id_text(document, node)? }))
 }
 

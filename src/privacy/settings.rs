@@ -157,9 +157,10 @@ pub struct Source {
     pub case: Case,
     /// What becomes of personal data that no mark speaks of.
     pub detection: Detection,
-    /// What a record does to its profile's state; of no effect on events.
-    pub state: Fold,
-    /// Of a profile source: index of the event source whose outputs take the synthetic events; `None`: none are made.
+    /// What a record does to its profile's state: every record of a profile source, and the [`IDENTIFY`] events of an event source that
+    /// keeps profiles. `None`: none are kept.
+    pub state: Option<Fold>,
+    /// Of a source that keeps profiles: index of the event source whose outputs take the synthetic events; `None`: none are made.
     pub events: Option<usize>,
     /// How a synthetic event's partition is chosen.
     pub partitioner: Partitioner,
@@ -196,6 +197,9 @@ pub struct View {
     /// The debug topic per raw topic.
     pub topics: BTreeMap<String, String>,
 }
+
+/// The name of the events that are patches of their profiles too, where their source keeps profiles.
+pub const IDENTIFY: &str = "identify";
 
 /// The highest level and clearance.
 pub const LEVEL_MAX: u16 = 9999;
@@ -259,10 +263,15 @@ impl Settings {
             return Err("events names no source of kind \"event\"".to_owned());
         };
         let (topic, layout) = (&events.topic, &events.layout);
-        if source.kind != SourceKind::Profile {
+        let itself = source.topic == *topic;
+        if source.kind == SourceKind::Event && !(itself && source.state.is_some()) {
             return Err("events is for sources of kind \"profile\"".to_owned());
         }
-        if layout.id.is_none() || layout.attributes.is_empty() {
+        let tells = layout.id.is_some() && !layout.attributes.is_empty();
+        if !tells && itself {
+            return Err(format!("keeps profiles (state), and its layout {:?} has no id or no attributes", layout.name));
+        }
+        if !tells {
             return Err(format!("events names {topic:?}, whose layout {:?} has no id or no attributes", layout.name));
         }
         if !events.carries_all_of(source) {

@@ -153,7 +153,7 @@ impl Pipeline {
             let at = Coordinates { partition: input.partition.clone(), offset: input.offset };
             Untouched::Fault(Fault::Fatal(format!("{at}: {fault}")))
         })?;
-        match hand {
+        match hand.filter(|_| self.touches(source, input)) {
             Some(hand) => self.touch(source, input, hand, first, outputs).map(Some),
             None => Ok(None),
         }

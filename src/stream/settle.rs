@@ -53,6 +53,12 @@ impl From<Reason> for Untouched {
 }
 
 impl Pipeline {
+    /// Whether `input`, which was protected, touches a profile: of events that those which identify do, and a null value under a key.
+    pub(super) fn touches(&self, source: usize, input: &Fetched) -> bool {
+        let deletes = input.record.value.is_none() && input.record.key.is_some();
+        self.routes[source].compacted || deletes || self.made.identity.is_some()
+    }
+
     /// Appends what a profile's live record brings beside its own outputs: synthetic events before them, at `first`, and the
     /// changelog's record behind; gives how many events. The record was protected, and is of `source`.
     pub(super) fn touch(
@@ -88,7 +94,7 @@ impl Pipeline {
                 let policy = self.snapshot().policy.clone();
                 let settings = policy.settings();
                 let held_profile = held.as_ref().map(|held| &held.profile);
-                let fold = settings.sources[source].state;
+                let fold = settings.sources[source].state.unwrap_or_default();
                 let profile = Profile::fold(held_profile, fold, &identity, value, &settings.limits)?;
                 // a patch may spell a word of the layout in a second way
                 if self.protector.identity(source, &profile.document).map_err(Untouched::Rejected)?.as_ref()
@@ -137,6 +143,9 @@ impl Pipeline {
         deleted: bool,
         outputs: &mut Vec<Outgoing>,
     ) {
+        if !self.routes[source].compacted {
+            return; // events stay as they were written
+        }
         let (workspace, settled) = (&held.profile.workspace, held.settled);
         for (place, mut record) in self.protector.retire(source, workspace, record_key, settled, deleted) {
             record.headers.push(synthetic_header(self.snapshot().version()));
@@ -161,7 +170,7 @@ impl Pipeline {
         record: &Record,
         hand: &Hand,
     ) -> Result<Option<String>, Untouched> {
-        let record_key = record.key.as_deref().ok_or(Reason::ProfileWithoutKey)?;
+        let Some(record_key) = record.key.as_deref() else { return Ok(None) };
         let Some((key, entry)) = self.find(source, record_key, hand)? else { return Ok(None) };
         Ok(Some(self.codec(source)?.open(&key, &entry.sealed)?.profile.workspace))
     }

@@ -22,13 +22,13 @@ use crate::record::Record;
 pub struct Route {
     /// The raw topic.
     pub source: Arc<str>,
-    /// Whether its outputs are compacted: a source of profiles.
+    /// Whether its outputs are compacted: those of a source of profiles, whose documents are written anew and deleted there.
     pub compacted: bool,
     /// The protected topic.
     pub protected: Arc<str>,
     /// The debug topics, by the view's index in the settings.
     pub views: BTreeMap<usize, Arc<str>>,
-    /// The changelog of a source of profiles.
+    /// The changelog of a source that keeps profiles.
     pub changelog: Option<Arc<str>>,
     /// The route of the event source whose outputs take the synthetic events of this source's profiles, by index.
     pub events: Option<usize>,
@@ -50,8 +50,7 @@ impl Route {
             compacted: source.kind == SourceKind::Profile,
             protected: source.protected.as_str().into(),
             views: debug(&source.topic),
-            changelog: (source.kind == SourceKind::Profile)
-                .then(|| changelog_topic(&settings.group, &source.topic).into()),
+            changelog: source.state.map(|_| changelog_topic(&settings.group, &source.topic).into()),
             events: source.events,
             dead_letters: source.dead_letters.as_str().into(),
             max_message_bytes: settings.limits.record_bytes.saturating_mul(OUTPUT_GROWTH).clamp(BROKER_DEFAULT, MOST),

@@ -123,7 +123,7 @@ impl Pipeline {
     }
 
     /// Deletes `state`, whose workspace is to be forgotten, as a null value that is read would: in the protected topic, the views and the
-    /// changelog.
+    /// changelog; in the changelog alone what an event source keeps.
     fn forget(
         &mut self,
         source: usize,
@@ -134,8 +134,15 @@ impl Pipeline {
     ) -> Result<Walked, Fault> {
         let record_key = self.codec(source).and_then(|codec| codec.record_key(key));
         let record_key = record_key.map_err(|error| Fault::Fatal(format!("a profile of {partition}: {error}")))?;
-        let deleted = as_read(partition, record_key, state, None);
         let mut outputs = Vec::new();
+        if !self.routes[source].compacted {
+            return match self.change(source, partition, &record_key, None, Some(key), &mut outputs) {
+                Ok(change) => Ok(Walked::Forgotten(outputs, change)),
+                Err(Untouched::Rejected(rejection)) => Ok(Walked::Rejected(rejection, state.clone())),
+                Err(Untouched::Fault(fault)) => Err(fault),
+            };
+        }
+        let deleted = as_read(partition, record_key, state, None);
         match self.protect(source, &deleted, Origin::State, Some(hand), &mut outputs) {
             Ok(Some((change, _))) => {
                 self.mark_synthetic(source, &mut outputs);
@@ -160,7 +167,8 @@ impl Pipeline {
 
     /// The events of `state`, its document anew, and its changelog record. One that holds nothing marked is written to the views alone
     /// where record keys move, and to the changelog alone where that one's do. Where its workspace is to be sealed anew, a document in
-    /// which nothing is sealed stays as it is.
+    /// which nothing is sealed stays as it is. What an event source keeps has no document of its own: its events and its state alone are
+    /// written.
     fn rewrite(
         &mut self,
         source: usize,
@@ -173,16 +181,17 @@ impl Pipeline {
         let events = self.settle(source, state, &mut outputs)?;
         let first = outputs.len();
         self.retire(source, partition, &record_key, state, false, &mut outputs);
+        let has_document = self.routes[source].compacted;
         let moves = outputs.len() > first;
         let policy = self.snapshot().policy.clone();
         let workspace = &state.profile.workspace;
         // what is kept has no headers, so those that stand in clear go with the old record
-        let moves = moves || state.settled < policy.headed(workspace);
-        let resealed = state.settled < policy.resealed(workspace);
+        let moves = moves || has_document && state.settled < policy.headed(workspace);
+        let resealed = has_document && state.settled < policy.resealed(workspace);
         if events.is_none() && !moves && !resealed && self.codec(source)?.key(&record_key)? == *key {
             return Ok(None);
         }
-        if events.is_some() || moves || resealed {
+        if has_document && (events.is_some() || moves || resealed) {
             let document = Some(state.profile.document.clone());
             let input = as_read(partition, record_key.clone(), state, document);
             self.protect(source, &input, Origin::State, None, &mut outputs)?;

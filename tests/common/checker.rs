@@ -219,9 +219,7 @@ impl<'a> Run<'a> {
                     // what deletes a profile does not tell its workspace
                     let whose = states.held(input).filter(|_| input.record.value.is_none());
                     let version = self.protected((index, input, &at), whose.as_deref(), &outputs, pending)?;
-                    if source.kind == SourceKind::Profile {
-                        self.fold(index, version, input, &mut states)?;
-                    }
+                    self.fold(index, version, input, &mut states)?;
                     version
                 }
             };
@@ -241,17 +239,21 @@ impl<'a> Run<'a> {
         states.compare(changelog, (group, &source.topic), &self.checker.keyring)
     }
 
-    /// Takes in what a profile's record, which was protected under `version`, makes of the profile.
+    /// Takes in what a record, which was protected under `version`, makes of the profile that it touches.
     fn fold(&mut self, index: usize, version: u64, input: &Fetched, states: &mut States) -> Result<(), String> {
         let identity = self.identity(index, version, input)?;
         let settings = &self.checker.settings;
-        let after = states.after(input, identity.as_ref(), settings.sources[index].state, &settings.limits);
+        let source = &settings.sources[index];
+        if !States::touches(source, input, identity.as_ref()) {
+            return Ok(());
+        }
+        let after = states.after(input, identity.as_ref(), source, &settings.limits);
         let wrong = |reason| format!("{}@{}: should be refused for {reason}", input.partition, input.offset);
         states.set(input, after.map_err(wrong)?);
         Ok(())
     }
 
-    /// The profile that a profile's record tells of; one that deletes tells none.
+    /// The profile that a record tells of; one that deletes tells none.
     fn identity(&mut self, index: usize, version: u64, input: &Fetched) -> Result<Option<Identity>, String> {
         Ok(match &input.record.value {
             Some(value) => self.protector(version)?.identity(index, value).unwrap_or_default(),
@@ -326,12 +328,10 @@ impl<'a> Run<'a> {
         // what is only known when an output is to be written
         let late = ["output_too_large", "broker_refused"].contains(&envelope.reason.as_str());
         let source = &self.checker.settings.sources[index];
-        let refused = match (source.kind, &rejection) {
-            (_, Some(rejection)) => Some(rejection.reason),
-            (SourceKind::Event, None) => None,
-            (SourceKind::Profile, None) => {
-                states.after(input, identity.as_ref(), source.state, &self.checker.settings.limits).err()
-            }
+        let refused = match &rejection {
+            Some(rejection) => Some(rejection.reason),
+            None if !States::touches(source, input, identity.as_ref()) => None,
+            None => states.after(input, identity.as_ref(), source, &self.checker.settings.limits).err(),
         };
         match refused {
             Some(reason) if reason.code() == envelope.reason => {}

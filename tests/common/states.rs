@@ -8,7 +8,7 @@ use sivcar::privacy::keyset::Keyring;
 use sivcar::privacy::protect::Identity;
 use sivcar::privacy::scan::Limits;
 use sivcar::privacy::seal::{Associated, Sealers, parse_token};
-use sivcar::privacy::settings::Fold;
+use sivcar::privacy::settings::{Source, SourceKind};
 use sivcar::profile::{Profile, State};
 use sivcar::stream::log::Fetched;
 
@@ -30,6 +30,12 @@ impl States {
         self.0.get(&place).map(|(_, profile)| profile.workspace.clone())
     }
 
+    /// Whether a record of `source` touches a profile: of events those that identify one, and those that delete.
+    pub fn touches(source: &Source, input: &Fetched, identity: Option<&Identity>) -> bool {
+        let deletes = input.record.value.is_none() && input.record.key.is_some();
+        source.state.is_some() && (source.kind == SourceKind::Profile || identity.is_some() || deletes)
+    }
+
     /// What a record makes of its profile, whose document can be protected and tells of `identity`; a null value deletes.
     ///
     /// # Errors
@@ -38,13 +44,13 @@ impl States {
         &self,
         input: &Fetched,
         identity: Option<&Identity>,
-        fold: Fold,
+        source: &Source,
         limits: &Limits,
     ) -> Result<Option<Profile>, Reason> {
         let key = input.record.key.clone().ok_or(Reason::ProfileWithoutKey)?;
         let (Some(value), Some(identity)) = (&input.record.value, identity) else { return Ok(None) };
         let held = self.0.get(&(input.partition.number, key)).map(|(_, profile)| profile);
-        Profile::fold(held, fold, identity, value, limits).map(Some)
+        Profile::fold(held, source.state.unwrap_or_default(), identity, value, limits).map(Some)
     }
 
     /// Takes in what a record makes of its profile.

@@ -17,7 +17,7 @@ use sivcar::privacy::mask::Mask;
 use sivcar::privacy::path::{Path, Step};
 use sivcar::privacy::scan::Limits;
 use sivcar::privacy::settings::{
-    Case, Detection, Fold, Ids, Layout, Partitioner, Settings, Source, Stage, Unlisted, View,
+    Case, Detection, Fold, Ids, Layout, Partitioner, Settings, Source, SourceKind, Stage, Unlisted, View,
 };
 use sivcar::record::{Header, Record};
 
@@ -223,7 +223,7 @@ fn source() -> impl Strategy<Value = Source> {
                 ids: if seals { Ids::Seal } else { Ids::Clear },
                 case: if exact { Case::Exact } else { Case::Fold },
                 detection: Detection::Off,
-                state: Fold::Merge,
+                state: (kind == SourceKind::Profile).then_some(Fold::Merge),
                 events: None,
                 partitioner: Partitioner::Murmur2,
                 gate: None,

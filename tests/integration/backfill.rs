@@ -32,6 +32,14 @@ state = "replace"
 protected = "protected.users"
 dead-letters = "dead"
 events = "raw.events"
+[[source]]
+topic = "raw.calls"
+kind = "event"
+layout = "segment"
+workspace = "calls"
+state = "merge"
+protected = "protected.calls"
+dead-letters = "dead"
 [[view]]
 name = "debug"
 unlisted = "show"
@@ -99,12 +107,71 @@ fn opened(site: &Site, tokens: &[String], domain: &str) -> Option<Vec<Value>> {
     Some(answers.iter().map(|answer| serde_json::from_str(answer).expect("is JSON")).collect())
 }
 
+/// Real calls, a third of which identify somebody: these are folded, and told of as profiles are.
+fn calls(site: &Site) {
+    let data = std::env::var("SIVCAR_DATA").expect("SIVCAR_DATA names the folder of the shared data");
+    let text = std::fs::read_to_string(format!("{data}/segment-events.ndjson")).expect("can be read");
+    let (mut people, mut records) = (BTreeMap::<String, Value>::new(), Vec::new());
+    for line in text.lines() {
+        let call: Value = serde_json::from_str(line).expect("is JSON");
+        let Some(id) = call["userId"].as_str() else { continue };
+        records.push(record(id, line));
+        // `properties` must be an object: four calls are dead letters
+        let refused = !call["properties"].is_object() && !call["properties"].is_null();
+        let name = if call["event"].is_null() { &call["type"] } else { &call["event"] };
+        if name == "identify" && !refused {
+            merge(people.entry(id.to_owned()).or_default(), &call);
+        }
+    }
+    let fed = records.len();
+    site.feed("raw.calls", records);
+    site.catch_up();
+    assert_eq!(dump::committed(&site.broker.bootstrap, "protected.calls").len(), fed - 4);
+    let mark = "mark --config a.toml --workspace calls --wait backfilled --timeout 60 --on attribute --name email";
+    let (code, output, errors) = site.run(mark);
+    assert_eq!((code, errors.as_str()), (0, ""), "{output}");
+    let holds =
+        |person: &Value| [&person["traits"], &person["context"]["traits"]].map(|traits| traits["email"].is_string());
+    let holders: Vec<&String> =
+        people.iter().filter(|(_, person)| holds(person).contains(&true)).map(|(id, _)| id).collect();
+    let mut told = Vec::new();
+    for fetched in dump::committed(&site.broker.bootstrap, "protected.calls") {
+        if !fetched.record.headers.iter().any(|header| header.name == "sivcar-synthetic") {
+            continue;
+        }
+        let event: Value = serde_json::from_slice(&fetched.record.value.expect("a value")).expect("is JSON");
+        assert_eq!((&event["type"], &event["event"]), (&json!("track"), &json!("profile.updated")));
+        told.push(event["userId"].as_str().expect("an id").to_owned());
+    }
+    told.sort();
+    assert_eq!((fed, people.len(), holders.len()), (669, 67, 32));
+    assert!(told.iter().eq(holders.iter().copied()), "{} events, {} hold it", told.len(), holders.len());
+}
+
+/// RFC 7396.
+fn merge(document: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *document = patch.clone();
+        return;
+    };
+    if !document.is_object() {
+        *document = json!({});
+    }
+    for (name, value) in patch {
+        if value.is_null() {
+            document.as_object_mut().map(|members| members.remove(name));
+        } else {
+            merge(&mut document[name], value);
+        }
+    }
+}
+
 #[test]
 fn marking_tells_exactly_the_holders_and_compaction_leaves_nothing_in_clear() {
     let profiles = profiles();
     assert_eq!(profiles.len(), 5_250);
     let site = Site::new("workers = 2", CONFIG);
-    for topic in ["raw.events", "raw.users"] {
+    for topic in ["raw.events", "raw.users", "raw.calls"] {
         site.create(topic, PARTITIONS as i32);
     }
     site.kafka().create_topic("protected.users", PARTITIONS as i32, &EAGER).expect("can be made");
@@ -136,7 +203,7 @@ fn marking_tells_exactly_the_holders_and_compaction_leaves_nothing_in_clear() {
     mark(&site, "--on attribute --name nickname");
     let (code, status, errors) = site.run("status --config a.toml");
     assert_eq!((code, errors.as_str()), (0, ""));
-    assert!(status.contains("in force on 6 of 6 tasks; 4 marks"), "{status}");
+    assert!(status.contains("in force on 9 of 9 tasks; 4 marks"), "{status}");
     let all: Vec<&str> = status.lines().last().expect("a total").split_whitespace().collect();
     assert_eq!(all, ["all", "5250"], "{status}");
     let told = events(&site);
@@ -152,6 +219,8 @@ fn marking_tells_exactly_the_holders_and_compaction_leaves_nothing_in_clear() {
     let codes: Vec<Value> =
         document["addresses"].as_array().expect("addresses").iter().map(|at| at["zipcode"].clone()).collect();
     assert_eq!(opened(&site, &tokens, "addresses.zipcode"), Some(codes));
+
+    calls(&site);
 
     // a record now and then begins the segments that let the older ones be compacted
     let clear = |document: &[u8]| {

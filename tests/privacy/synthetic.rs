@@ -11,7 +11,7 @@ use proptest::test_runner::TestRunner;
 use sivcar::privacy::mark::{Mark, MarkKey, On};
 use sivcar::privacy::policy::Policy;
 use sivcar::privacy::protect::{Outputs, Protector};
-use sivcar::privacy::settings::{Case, Ids, Source, SourceKind};
+use sivcar::privacy::settings::{Case, Fold, Ids, Source, SourceKind};
 use sivcar::privacy::synthetic::Concerned;
 use sivcar::record::Record;
 
@@ -35,6 +35,7 @@ fn profiles(events: Vec<Row>) -> impl Strategy<Value = (World, Sample)> {
         }
         let first = &mut world.settings.sources[0];
         first.kind = SourceKind::Profile;
+        first.state = Some(Fold::Merge);
         first.layout = layout(profile);
         first.workspace = Some("acme".to_owned());
         first.workspaces.clear();

@@ -53,7 +53,7 @@ pub fn settings(fold: Fold) -> Settings {
         Config::parse(CONFIG, &surroundings).expect("a configuration").settings
     });
     let mut settings = SETTINGS.clone();
-    settings.sources[1].state = fold;
+    settings.sources[1].state = Some(fold);
     settings
 }
 

@@ -63,7 +63,7 @@ fn source() -> Source {
         ids: Ids::Clear,
         case: Case::Fold,
         detection: Detection::Off,
-        state: Fold::Merge,
+        state: None,
         events: None,
         partitioner: Partitioner::Murmur2,
         gate: None,

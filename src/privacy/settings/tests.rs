@@ -18,7 +18,7 @@ pub(crate) fn settings() -> Settings {
         ids: Ids::Clear,
         case: Case::Fold,
         detection: Detection::Off,
-        state: Fold::Merge,
+        state: None,
         events: None,
         partitioner: Partitioner::Murmur2,
         gate: None,
@@ -81,6 +81,7 @@ fn with_profiles(edit: impl FnOnce(&mut Settings)) -> Result<(), String> {
     let profiles = Source {
         topic: "profiles".to_owned(),
         kind: SourceKind::Profile,
+        state: Some(Fold::Merge),
         protected: "protected.profiles".to_owned(),
         events: Some(0),
         ..settings.sources[0].clone()

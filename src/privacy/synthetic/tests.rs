@@ -96,7 +96,7 @@ fn source(topic: &str, kind: SourceKind, layout: Layout) -> Source {
         ids: Ids::Clear,
         case: Case::Fold,
         detection: Detection::Off,
-        state: Fold::Merge,
+        state: (kind == SourceKind::Profile).then_some(Fold::Merge),
         events: None,
         partitioner: Partitioner::Murmur2,
         gate: None,

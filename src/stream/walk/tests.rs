@@ -12,7 +12,7 @@ use crate::privacy::mark::{Mark, MarkKey, On, Protect};
 use crate::privacy::path::Path;
 use crate::privacy::policy::Policy;
 use crate::privacy::seal::{Associated, Sealer, parse_token};
-use crate::privacy::settings::{Layout, Settings, Source, SourceKind, Unlisted, View};
+use crate::privacy::settings::{Fold, Layout, Settings, Source, SourceKind, Unlisted, View};
 use crate::record::{Partition, Record};
 use crate::stream::changelog::changelog_topic;
 use crate::stream::context::{Context, Plan};
@@ -26,6 +26,7 @@ use crate::stream::topics::{Facts, Route};
 use crate::stream::transaction::TransactionLimits;
 use crate::stream::worker::Worker;
 
+mod identify;
 mod keyed;
 mod refusals;
 mod whole;
@@ -50,6 +51,7 @@ fn with_profiles() -> Settings {
         kind: SourceKind::Profile,
         layout,
         protected: "people".into(),
+        state: Some(Fold::Merge),
         events: Some(0),
         ..settings.sources[0].clone()
     };

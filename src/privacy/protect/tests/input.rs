@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn every_rejection_has_its_reason_and_their_order_holds() {
     let big = format!(r#"{{"workspace":"acme","client":{{"v":1e{}}}}}"#, 1_000_000_001_u64);
-    let profile = Source { kind: SourceKind::Profile, ..source() };
+    let profile = Source { kind: SourceKind::Profile, state: Some(Fold::Merge), ..source() };
     let listed = Source { workspaces: BTreeSet::from(["acme".to_owned()]), ..source() };
     for (source, input, reason) in [
         (source(), r#"{"workspace":"acme","Workspace":"acme"}"#, Reason::LayoutAmbiguous),
@@ -60,7 +60,7 @@ fn tokens_pass_only_from_sealed_input_and_only_under_their_own_domain() {
 
 fn profiles() -> Source {
     let layout = Layout { id: Path::parse("id").ok(), attributes: paths(&["attributes"]), ..layout() };
-    Source { kind: SourceKind::Profile, layout, ..source() }
+    Source { kind: SourceKind::Profile, state: Some(Fold::Merge), layout, ..source() }
 }
 
 #[test]
