@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use self::oldest::{Page, Select, oldest};
 use super::exit::{Failure, Outcome};
+use super::tail::moment;
 use super::{cluster, offline};
 use crate::config::Config;
 use crate::privacy::dead_letter::{self, DeadLetterError, Envelope};
@@ -35,7 +36,7 @@ const REPLAY_MAX: u64 = 5_000;
 /// Lists, opens and replays rejected records.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Shows where each rejected record stands in its raw topic, why it was rejected, and under which policy version: the oldest
+    /// Shows where each rejected record stands in its raw topic, why it was rejected, under which policy version and when: the oldest
     /// first.
     #[command(after_help = "Example: sivcar dead-letters list --config sivcar.toml --topic raw.events --limit 20")]
     List(Select),
@@ -99,8 +100,11 @@ fn list<L: Log>(
     output: &mut dyn Write,
     errors: &mut dyn Write,
 ) -> Result<Outcome, Failure> {
-    let page = oldest(log, topic, select, |_| ())?;
-    let line = |(Envelope { at, reason, policy }, ()): &(Envelope, ())| format!("{at}  {reason}  policy {policy}\n");
+    let page = oldest(log, topic, select, |letter| letter.timestamp)?;
+    let line = |(Envelope { at, reason, policy }, since): &(Envelope, Option<i64>)| {
+        let since = since.map(|ms| format!("  {}", moment(ms))).unwrap_or_default();
+        format!("{at}  {reason}  policy {policy}{since}\n")
+    };
     let text: String = page.letters.iter().map(line).collect();
     output.write_all(text.as_bytes()).map_err(|error| Failure::writing(&error))?;
     tell_rest(&page, errors);

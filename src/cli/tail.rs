@@ -10,6 +10,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub(super) use self::show::moment;
 use self::show::{Only, Screen};
 use super::dead_letters::retry;
 use super::exit::{Failure, Outcome};

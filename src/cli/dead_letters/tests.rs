@@ -77,9 +77,9 @@ fn listed(select: &Select) -> (String, String) {
     (text(output), text(errors))
 }
 
-const FIRST: &str = "raw[1]@3  json_syntax  policy 4\n";
-const SECOND: &str = "raw[0]@7  json_syntax  policy 4\n";
-const THIRD: &str = "raw[1]@9  too_large  policy 4\n";
+const FIRST: &str = "raw[1]@3  json_syntax  policy 4  1970-01-01 00:00:00.010Z\n";
+const SECOND: &str = "raw[0]@7  json_syntax  policy 4  1970-01-01 00:00:00.020Z\n";
+const THIRD: &str = "raw[1]@9  too_large  policy 4  1970-01-01 00:00:00.030Z\n";
 
 #[test]
 fn a_list_shows_coordinates_and_reason_the_oldest_first_and_no_content() {

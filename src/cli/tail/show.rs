@@ -198,7 +198,7 @@ fn harmless(text: &str) -> Cow<'_, str> {
 }
 
 /// Milliseconds since the Unix epoch as date and time in UTC, by the civil calendar (H. Hinnant's days from civil, backwards).
-fn moment(ms: i64) -> String {
+pub(in crate::cli) fn moment(ms: i64) -> String {
     let (days, ms) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
     let days = days.saturating_add(719_468);
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
