@@ -1,7 +1,7 @@
 //! The command line: the one place where configuration, keys, core, stream and log are wired together.
 //!
 //! Each command is a module with its arguments and a `run`; what they share is in `offline` (no broker), `cluster` (the broker),
-//! `filter` (line in, line out) and [`exit`] (codes and the one line that tells why). Always holds: `protect`, `token`, `reveal`,
+//! `filter` (line in, line out) and [`exit`] (codes and the one line that tells why). Always holds: `protect`, `test`, `token`, `reveal`,
 //! `keys` and plain `check` make no Kafka client; no error shows a value. Deliberately not here: any rule about records.
 
 mod check;
@@ -20,6 +20,7 @@ mod run;
 mod signals;
 mod status;
 mod tail;
+mod test;
 mod test_profiles;
 mod token;
 mod workspace;
@@ -57,6 +58,7 @@ enum Command {
     Run(run::Args),
     Demo(demo::Args),
     Protect(protect::Args),
+    Test(test::Args),
     Token(token::Args),
     Reveal(reveal::Args),
     #[command(subcommand)]
@@ -117,6 +119,7 @@ fn dispatch(command: &Command, streams: Streams) -> Result<Outcome, Failure> {
         Command::Run(args) => run::run(args),
         Command::Demo(args) => demo::run(args, &mut *output),
         Command::Protect(args) => protect::run(args, Streams { input, output: &mut *output, errors }),
+        Command::Test(args) => test::run(args, Streams { input, output: &mut *output, errors }),
         Command::Token(args) => token::run(args, Streams { input, output: &mut *output, errors }),
         Command::Reveal(args) => reveal::run(args, Streams { input, output: &mut *output, errors }),
         Command::Keys(command) => keys::run(command, &mut *output),

@@ -32,7 +32,8 @@ pub struct Args {
     header: Vec<Header>,
 }
 
-fn header(text: &str) -> Result<Header, String> {
+/// A header, written `NAME=VALUE`.
+pub fn header(text: &str) -> Result<Header, String> {
     let (name, value) = text.split_once('=').ok_or("must be a name and a value, as trace-id=7")?;
     Ok(Header { name: name.to_owned(), value: Some(value.as_bytes().to_vec()) })
 }

@@ -8,6 +8,7 @@ pub mod control;
 pub mod dead_letter;
 pub mod detect;
 pub mod error;
+pub mod explain;
 pub mod fields;
 pub mod fold;
 pub mod gate;

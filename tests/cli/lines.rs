@@ -50,6 +50,37 @@ fn protect_shows_a_view() {
 }
 
 #[test]
+fn test_tells_which_rule_fires_where_and_what_every_output_is() {
+    let bench = Bench::new();
+    let detection = "protected = \"protected.events\"\ndetection = \"report\"\n";
+    bench.write("detect.toml", &crate::bench::CONFIG.replacen("protected = \"protected.events\"\n", detection, 1));
+    let input = r#"{"workspace":"acme","client":{"id":42},"params":{"email":"ann@example.com","a.b":[{"tel":"1"}]}}"#;
+    let output = format!(
+        concat!(
+            "client.id              id                     none; level 9999, mask full\n",
+            "params.email           mark email             encrypt as email; level 9999, mask email\n",
+            "params.'a.b'[].tel     matcher phone by name  none; level 9999, mask full\n",
+            "protected: {{\"workspace\":\"acme\",\"client\":{{\"id\":42}},\"params\":{{\"email\":\"{}\",\"a.b\":[{{\"tel\":\"1\"}}]}}}}\n",
+            "  x-mail: bob@example.com\n  sivcar-policy: 4\n",
+            "view debug: {{\"workspace\":\"acme\",\"client\":{{\"id\":\"***\"}},\"params\":{{\"email\":\"a***@***.com\",\"a.b\":[{{\"tel\":\"***\"}}]}}}}\n",
+            "  sivcar-policy: 4\n\n",
+        ),
+        ANN
+    );
+    let test = "test --config detect.toml --source raw.events --header x-mail=bob@example.com";
+    bench.expect(
+        test,
+        input,
+        0,
+        &output
+            .replace("tel     ", "tel  ")
+            .replace("id              id", "id           id")
+            .replace("email           mark", "email        mark"),
+        "",
+    );
+}
+
+#[test]
 fn protect_takes_the_headers_that_a_gate_asks_for() {
     let bench = Bench::new();
     let gate = "dead-letters = \"dead\"\ngate = { header = \"auth\", accepted = [\"jwt=1\"] }\n";
