@@ -5,13 +5,14 @@
 //! and timestamp are nobody's business here; a view's record key is a view token whatever the marks say. A profile's record key is
 //! never masked or gone, but sealed instead: without it nothing could be compacted or deleted. Deliberately not here: the value.
 
+use super::detect::{Detected, Detector};
 use super::error::Reason;
 use super::mark::Protect;
 use super::mask::{self, Mask, STARS};
 use super::policy::Policy;
 use super::protect::{OWN_HEADERS, POLICY_HEADER, STAGE_HEADER};
 use super::rules::{Rules, Told, Verdict};
-use super::settings::{Source, SourceKind, Stage, View};
+use super::settings::{Detection, Source, SourceKind, Stage, View};
 use super::tally::{Actions, Tally};
 use super::value::{TokenRefused, WorkspaceSealer};
 use crate::record::{Header, Record};
@@ -29,6 +30,28 @@ pub(super) struct Around<'a> {
     pub(super) sealed_input: bool,
     /// Key, headers and timestamp.
     pub(super) record: &'a Record,
+    /// What holds for each header that detection found, by index; empty where nobody looked.
+    pub(super) detected: &'a [Option<Verdict>],
+}
+
+/// Writes to `detected` what holds for each header of `record` that a matcher finds by its name or its value.
+pub(super) fn detect(
+    policy: &Policy,
+    source: &Source,
+    rules: &Rules,
+    record: &Record,
+    detector: &mut Detector,
+    detected: &mut Vec<Option<Verdict>>,
+) {
+    detected.clear();
+    if source.detection == Detection::Off {
+        return;
+    }
+    let matchers = &policy.settings().matchers;
+    detected.extend(record.headers.iter().map(|header| {
+        let found = detector.header(matchers, &header.name, header.value.as_deref()?)?;
+        Some(rules.detected(&Detected { node: 0, found, goes: false }, source.detection, matchers))
+    }));
 }
 
 impl Around<'_> {
@@ -45,8 +68,8 @@ impl Around<'_> {
             None => None,
         };
         let mut headers = Vec::with_capacity(record.headers.len() + 2);
-        for header in record.headers.iter().filter(|header| self.may_pass(header)) {
-            headers.extend(self.header(header, sealer, tally)?);
+        for (index, header) in record.headers.iter().enumerate().filter(|(_, header)| self.may_pass(header)) {
+            headers.extend(self.header(index, header, sealer, tally)?);
         }
         if policy.stage(workspace) == Stage::Configured {
             headers.push(Header { name: STAGE_HEADER.to_owned(), value: Some(b"configured".to_vec()) });
@@ -65,10 +88,10 @@ impl Around<'_> {
         actions: &mut Actions,
     ) -> Result<Record, Reason> {
         let &Self { policy, workspace, record, .. } = self;
-        let listed = |header: &&Header| self.may_pass(header) && view.headers.contains(&header.name);
+        let listed = |(_, header): &(usize, &Header)| self.may_pass(header) && view.headers.contains(&header.name);
         let mut headers = Vec::new();
-        for header in record.headers.iter().filter(listed) {
-            headers.extend(self.shown_header(view, header, sealer, actions)?);
+        for (index, header) in record.headers.iter().enumerate().filter(listed) {
+            headers.extend(self.shown_header(view, index, header, sealer, actions)?);
         }
         headers.push(policy_header(policy));
         let pinned = policy.pinned(topic, Some(workspace)).map(|pinning| pinning.id);
@@ -79,6 +102,12 @@ impl Around<'_> {
     /// Whether a header of the record may stand on an output.
     fn may_pass(&self, header: &Header) -> bool {
         !is_own(header) && !self.source.gate.as_ref().is_some_and(|gate| gate.is_named(header))
+    }
+
+    /// What holds for a header: what marks say, else what detection found.
+    fn verdict(&self, index: usize, header: &Header) -> Option<Verdict> {
+        let detected = || self.detected.get(index).copied().flatten();
+        self.rules.header(&header.name, self.told).or_else(detected)
     }
 
     /// What a mark has the protected topic do.
@@ -99,11 +128,12 @@ impl Around<'_> {
 
     fn header(
         &self,
+        index: usize,
         header: &Header,
         sealer: &mut WorkspaceSealer,
         tally: &mut Tally,
     ) -> Result<Option<Header>, Reason> {
-        let Some(verdict) = self.enforced(self.rules.header(&header.name, self.told)) else {
+        let Some(verdict) = self.enforced(self.verdict(index, header)) else {
             return Ok(Some(header.clone()));
         };
         let value = match (verdict.protect, &header.value) {
@@ -149,12 +179,13 @@ impl Around<'_> {
     fn shown_header(
         &self,
         view: &View,
+        index: usize,
         header: &Header,
         sealer: &mut WorkspaceSealer,
         actions: &mut Actions,
     ) -> Result<Option<Header>, Reason> {
         let hides = |verdict: &Verdict| view.clearance < verdict.level;
-        let verdict = self.rules.header(&header.name, self.told);
+        let verdict = self.verdict(index, header);
         let (Some(verdict), Some(value)) = (verdict.filter(hides), &header.value) else {
             actions.kept += u64::from(verdict.is_some());
             let goes = verdict.filter(hides).is_some_and(|verdict| verdict.mask == Mask::Drop);

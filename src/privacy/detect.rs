@@ -108,6 +108,13 @@ impl Detector {
         settle(question.matchers, detected);
     }
 
+    /// What finds a header: its name, or its value.
+    pub fn header(&mut self, matchers: &Matchers, name: &str, value: &[u8]) -> Option<Found> {
+        let says = self.names.says(matchers, name.as_bytes());
+        let found = matchers.first(says.matched(Scope::Open, Leaf::Text), matchers.value(value, says.version));
+        found.or_else(|| self.query(matchers, value))
+    }
+
     /// What the key of the member `at` says; where it may go on with the key around, what both say.
     fn key(&mut self, question: &Question, at: usize, around: &Around) -> Name {
         let Question { document, matchers, .. } = question;

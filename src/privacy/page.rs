@@ -10,7 +10,7 @@ use super::fields::Fields;
 use super::policy::Policy;
 use super::protect::Outputs;
 use super::protected::{LooseTokens, ProtectedEditor};
-use super::rules::{Rules, Told};
+use super::rules::{Rules, Told, Verdict};
 use super::scan::Document;
 use super::settings::{Source, Stage, View};
 use super::splice::splice;
@@ -45,16 +45,30 @@ pub(super) struct Page<'a> {
     pub(super) read: bool,
     /// Key, headers and timestamp.
     pub(super) record: &'a Record,
+    /// What holds for each header that detection found, by index.
+    pub(super) detected: &'a [Option<Verdict>],
 }
 
 impl Page<'_> {
     /// Writes the protected record and every view's.
     pub(super) fn write(&self, sealer: &mut WorkspaceSealer, outputs: &mut Outputs) -> Result<(), Reason> {
-        let &Page { policy, source, workspace, rules, event, document, fields, sealed_input, test, read, record } =
-            self;
+        let &Page {
+            policy,
+            source,
+            workspace,
+            rules,
+            event,
+            document,
+            fields,
+            sealed_input,
+            test,
+            read,
+            record,
+            detected,
+        } = self;
         let sealed_around = sealed_input && read;
-        let around =
-            Around { policy, source, workspace, rules, told: Told::Event(event), sealed_input: sealed_around, record };
+        let told = Told::Event(event);
+        let around = Around { policy, source, workspace, rules, told, sealed_input: sealed_around, record, detected };
         let length = document.text().len();
         let mut bytes = Vec::with_capacity(length * 2);
         let mut editor = ProtectedEditor {

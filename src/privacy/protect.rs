@@ -14,7 +14,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use super::around::Around;
+use super::around::{self, Around};
 use super::automaton::key_name;
 use super::canonical;
 use super::detect::Detector;
@@ -27,7 +27,7 @@ use super::layout::{self, Located};
 use super::mark::EVERYWHERE;
 use super::page::{Page, traces, views_of};
 use super::policy::Policy;
-use super::rules::Told;
+use super::rules::{Told, Verdict};
 use super::scan::{self, Document, Kind, Tape};
 use super::settings::{IDENTIFY, Source, SourceKind, is_name};
 use super::tally::Tally;
@@ -54,6 +54,8 @@ pub(super) struct Scratch {
     pub(super) tape: Tape,
     pub(super) located: Located,
     pub(super) fields: Fields,
+    /// What holds for each header that detection found, by index.
+    pub(super) headers: Vec<Option<Verdict>>,
 }
 
 /// Whose record it is.
@@ -224,7 +226,10 @@ impl Protector {
             check_gate(source, record, &self.keyring, Subject::default()).map_err(rejected)?;
         }
         let rules = whose.map_or_else(|| policy.rules_untold(source), |whose| policy.rules(source, whose));
-        let around = Around { policy, source, workspace, rules, told: Told::Nothing, sealed_input, record };
+        let detected = &mut self.read.headers;
+        around::detect(policy, source, rules, record, &mut self.detector, detected);
+        let told = Told::Nothing;
+        let around = Around { policy, source, workspace, rules, told, sealed_input, record, detected };
         outputs.protected = around.protected(None, &mut sealer, &mut outputs.tally).map_err(rejected)?;
         for (index, view, topic) in views_of(policy, source) {
             let shown = around.shown(view, topic, None, &mut sealer, &mut outputs.tally.views);
@@ -242,7 +247,7 @@ impl Protector {
         known: Known,
         outputs: &mut Outputs,
     ) -> Result<(), Rejection> {
-        let Self { sealer, keyring, read: Scratch { tape, located, fields }, detector, .. } = self;
+        let Self { sealer, keyring, read: Scratch { tape, located, fields, headers }, detector, .. } = self;
         let settings = policy.settings();
         let source = &settings.sources[source_index];
         let text = scan::scan(value, &settings.limits, tape)?;
@@ -267,9 +272,23 @@ impl Protector {
             return Err(rejected(Reason::ProfileWithoutKey));
         }
         let sealed_input = source.sealed_input;
-        let (workspace, document) = (&*workspace, &document);
+        around::detect(policy, source, rules, record, detector, headers);
+        let (workspace, document, detected) = (&*workspace, &document, &**headers);
         let (test, read) = (policy.is_test(workspace, document, located), true);
-        let page = Page { policy, source, workspace, rules, event, document, fields, sealed_input, test, read, record };
+        let page = Page {
+            policy,
+            source,
+            workspace,
+            rules,
+            event,
+            document,
+            fields,
+            sealed_input,
+            test,
+            read,
+            record,
+            detected,
+        };
         page.write(&mut sealer, outputs).map_err(rejected)
     }
 }

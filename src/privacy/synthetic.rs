@@ -80,7 +80,7 @@ impl Protector {
         let policy = Arc::clone(&self.policy);
         let settings = policy.settings();
         let source = &settings.sources[profiles];
-        let Self { sealer, read: Scratch { tape, located, fields }, made, detector, .. } = self;
+        let Self { sealer, read: Scratch { tape, located, fields, .. }, made, detector, .. } = self;
         let text = scan::scan(document, &Limits::NONE, tape)?;
         let document = Document::new(text, tape);
         policy.layout(profiles).locate(&document, located)?;
@@ -144,7 +144,7 @@ impl Making<'_> {
     ) -> Result<(), Reason> {
         let Making { policy, events, sealed_input, since, timestamp, scratch, detector } = self;
         let Profile { located: whose, workspace, .. } = *profile;
-        let Scratch { tape, located, fields } = scratch;
+        let Scratch { tape, located, fields, .. } = scratch;
         let source: &Source = &policy.settings().sources[events];
         let id = whose.id.ok_or(Reason::IdMissing)?;
         let salt = sealer.salt(&id_text(profile.document, id)?, since);
@@ -180,6 +180,7 @@ impl Making<'_> {
             test,
             read: false,
             record: page,
+            detected: &[],
         };
         page.write(sealer, outputs)?;
         let marked = outputs.protected.key != record.key;

@@ -5,6 +5,7 @@ mod common;
 
 mod canonical;
 mod control;
+mod detection;
 mod path;
 mod protect;
 mod scan;
