@@ -185,6 +185,8 @@ pub(super) struct Source {
     pub case: Case,
     #[serde(default)]
     pub detection: Detection,
+    #[serde(default)]
+    pub derived_copies: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<Spanned<Fold>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -29,6 +29,7 @@ pub(super) fn source(index: usize, written: &file::Source, file: &File, own: &[L
         ids: written.ids,
         case: written.case,
         detection: written.detection,
+        derived_copies: written.derived_copies,
         state: state(written),
         events: match of_profiles("events", written, &written.events)? {
             Some(topic) => Some(events(written, file, &topic)?),

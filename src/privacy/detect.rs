@@ -6,7 +6,7 @@
 //! the words of the layout. Deliberately not here: what becomes of what was found.
 
 mod names;
-mod query;
+pub(super) mod query;
 
 use super::fields::Field;
 use super::layout::{Holds, Located};

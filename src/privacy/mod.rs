@@ -6,6 +6,7 @@ pub mod canonical;
 pub mod clearance;
 pub mod control;
 pub mod dead_letter;
+mod derived;
 pub mod detect;
 pub mod error;
 pub mod explain;

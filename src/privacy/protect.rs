@@ -17,6 +17,7 @@ use std::sync::Arc;
 use super::around::{self, Around};
 use super::automaton::key_name;
 use super::canonical;
+use super::derived;
 use super::detect::Detector;
 use super::error::Reason;
 use super::fields::{Fields, Search};
@@ -267,6 +268,11 @@ impl Protector {
         fields.find(&document, &search).map_err(rejected)?;
         fields.detect(&document, &search, detector, source.detection, &settings.matchers);
         outputs.tally.own_removed = fields.own().len() as u64;
+        if source.derived_copies {
+            let copies = derived::find(&document, located, rules, fields).map_err(rejected)?;
+            outputs.tally.derived_copies = copies.len() as u64;
+            fields.force(&document, copies.into_iter());
+        }
         outputs.identity = identity(source, &document, located, &workspace).map_err(rejected)?;
         if outputs.identity.is_some() && record.key.is_none() {
             return Err(rejected(Reason::ProfileWithoutKey));

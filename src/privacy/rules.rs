@@ -277,6 +277,11 @@ impl Rules {
         (!word || mark.on == On::Field) && (mark.event.is_none() || mark.event == event)
     }
 
+    /// Whether a mark decided, and not that the value is an id or was detected.
+    pub fn is_mark(&self, verdict: &Verdict) -> bool {
+        verdict.mark < self.detected
+    }
+
     /// The index of what holds for an identifier.
     pub fn identifier(&self, identifier: Identifier) -> u32 {
         index(self.marks.len() - if identifier == Identifier::Id { 2 } else { 1 })

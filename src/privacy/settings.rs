@@ -159,6 +159,8 @@ pub struct Source {
     pub case: Case,
     /// What becomes of personal data that no mark speaks of.
     pub detection: Detection,
+    /// Whether what holds for a marked parameter holds for its copies elsewhere in the document.
+    pub derived_copies: bool,
     /// What a record does to its profile's state: every record of a profile source, and the [`IDENTIFY`] events of an event source that
     /// keeps profiles. `None`: none are kept.
     pub state: Option<Fold>,

@@ -13,6 +13,8 @@ pub struct Tally {
     pub clear_under_mark: u64,
     /// Members of the root that were named as sivcar's own, and removed.
     pub own_removed: u64,
+    /// Values that were treated as the marked parameter that they hold a copy of.
+    pub derived_copies: u64,
     /// Tokens that passed from a source of sealed input.
     pub tokens_passed: u64,
     /// Strings from such a source that began like a token but were not one.
@@ -64,6 +66,7 @@ impl AddAssign<&Tally> for Tally {
             views,
             clear_under_mark,
             own_removed,
+            derived_copies,
             tokens_passed,
             tokens_not_canonical,
             tokens_unopened,
@@ -73,6 +76,7 @@ impl AddAssign<&Tally> for Tally {
         self.views += *views;
         self.clear_under_mark += clear_under_mark;
         self.own_removed += own_removed;
+        self.derived_copies += derived_copies;
         self.tokens_passed += tokens_passed;
         self.tokens_not_canonical += tokens_not_canonical;
         self.tokens_unopened += tokens_unopened;

@@ -105,6 +105,7 @@ metrics! {
     fields: IntCounterVec "sivcar_fields_total" ["source", "output", "action"] "Fields that a rule named, by output (protected or views) and what was done: sealed, masked, dropped or kept";
     clear_fields: IntCounterVec "sivcar_clear_fields_under_mark_total" ["source"] "Fields under a mark that would have left in clear; anything but 0 is a bug";
     own_removed: IntCounterVec "sivcar_own_members_removed_total" ["source"] "Incoming _pii members that were removed";
+    derived_copies: IntCounterVec "sivcar_derived_copies_total" ["source"] "Values that were treated as the marked parameter that they hold a copy of";
     sealed_input: IntCounterVec "sivcar_sealed_input_tokens_total" ["source", "outcome"] "Strings like tokens from sources of sealed input: passed, or sealed again because not_canonical or unopened";
     seals: IntCounterVec "sivcar_seals_total" ["key_id"] "Values sealed, by the id of the key";
     keyset_failures: IntCounterVec "sivcar_keyset_reload_failures_total" [] "Reloads of a keyset that were refused, so that the old one stays";
@@ -176,9 +177,15 @@ impl Metrics {
                 self.dead_letters.with_label_values(&[source.as_str(), reason.code()]);
             }
             self.clear_fields.with_label_values(&[source.as_str()]);
-            for counter in
-                [&self.own_removed, &self.synthetic, &self.rewritten, &self.forgotten, &self.abandoned, &self.hanging]
-            {
+            for counter in [
+                &self.own_removed,
+                &self.derived_copies,
+                &self.synthetic,
+                &self.rewritten,
+                &self.forgotten,
+                &self.abandoned,
+                &self.hanging,
+            ] {
                 counter.with_label_values(&[source.as_str()]);
             }
         }

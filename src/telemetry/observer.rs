@@ -66,6 +66,7 @@ impl Metrics {
         }
         self.clear_fields.with_label_values(&[source]).inc_by(tally.clear_under_mark);
         self.own_removed.with_label_values(&[source]).inc_by(tally.own_removed);
+        self.derived_copies.with_label_values(&[source]).inc_by(tally.derived_copies);
         for (outcome, count) in [
             ("passed", tally.tokens_passed),
             ("not_canonical", tally.tokens_not_canonical),
@@ -143,6 +144,7 @@ mod tests {
             fields: Actions { sealed: 4, masked: 1, dropped: 0, kept: 2 },
             views: Actions { masked: 9, ..Actions::default() },
             own_removed: 1,
+            derived_copies: 1,
             tokens_unopened: 3,
             clear_under_mark: 1,
             seals: vec![(4_000_000_000, 6), (1, 1)],

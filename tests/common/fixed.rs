@@ -82,6 +82,7 @@ pub fn world(index: usize) -> (Settings, Table) {
         ids: if index >= LAYOUTS.len() { Ids::Seal } else { Ids::Clear },
         case: Case::Fold,
         detection: Detection::Off,
+        derived_copies: false,
         state: (kind == SourceKind::Profile).then_some(Fold::Merge),
         events: None,
         partitioner: Partitioner::Murmur2,

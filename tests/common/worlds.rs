@@ -223,6 +223,7 @@ fn source() -> impl Strategy<Value = Source> {
                 ids: if seals { Ids::Seal } else { Ids::Clear },
                 case: if exact { Case::Exact } else { Case::Fold },
                 detection: Detection::Off,
+                derived_copies: false,
                 state: (kind == SourceKind::Profile).then_some(Fold::Merge),
                 events: None,
                 partitioner: Partitioner::Murmur2,

@@ -16,10 +16,11 @@ use crate::tools::{package, prometheus, text};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What stays at 0, or is not told of at all, as long as all is well: others see it change.
-const ONLY_IN_TROUBLE: [&str; 13] = [
+const ONLY_IN_TROUBLE: [&str; 14] = [
     "sivcar_policy_stale",
     "sivcar_clear_fields_under_mark_total",
     "sivcar_own_members_removed_total",
+    "sivcar_derived_copies_total",
     "sivcar_sealed_input_tokens_total",
     "sivcar_keyset_reload_failures_total",
     "sivcar_aborts_total",

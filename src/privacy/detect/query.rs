@@ -17,7 +17,8 @@ pub(super) fn pairs(text: &[u8]) -> impl Iterator<Item = (Cow<'_, [u8]>, Cow<'_,
     })
 }
 
-fn resolved(text: &[u8]) -> Cow<'_, [u8]> {
+/// `text` without its percent escapes, and with spaces for plus signs.
+pub(in crate::privacy) fn resolved(text: &[u8]) -> Cow<'_, [u8]> {
     if memchr2(b'%', b'+', text).is_none() {
         return Cow::Borrowed(text);
     }

@@ -63,6 +63,7 @@ fn source() -> Source {
         ids: Ids::Clear,
         case: Case::Fold,
         detection: Detection::Off,
+        derived_copies: false,
         state: None,
         events: None,
         partitioner: Partitioner::Murmur2,

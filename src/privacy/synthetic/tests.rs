@@ -96,6 +96,7 @@ fn source(topic: &str, kind: SourceKind, layout: Layout) -> Source {
         ids: Ids::Clear,
         case: Case::Fold,
         detection: Detection::Off,
+        derived_copies: false,
         state: (kind == SourceKind::Profile).then_some(Fold::Merge),
         events: None,
         partitioner: Partitioner::Murmur2,

@@ -1,0 +1,161 @@
+//! Derived copies: the value of a marked parameter that stands elsewhere in the same document.
+//!
+//! A search term is a parameter, and part of the page's address too; a phone number stands in a free text, with spaces. Where a source asks for
+//! it, what holds for the parameter holds for whatever value holds its text, case and spaces ignored, or its digits, whatever stands between
+//! them. Always holds: a copy is hidden at least as its origin; the cost is linear in the document. Deliberately not here: copies of
+//! values of fewer than [`FEWEST`] letters or digits, which stand everywhere; ids, workspace and event name, which are what they are; keys,
+//! where a word may be any name; other documents.
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use super::canonical;
+use super::detect::query;
+use super::error::Reason;
+use super::fields::{Field, Fields};
+use super::fold;
+use super::layout::{Holds, Located};
+use super::rules::{Rules, Verdict};
+use super::scan::{Document, Kind};
+
+/// The fewest letters and digits of a value whose copies are looked for.
+const FEWEST: usize = 6;
+
+/// How many origins of one copy are told apart; one that has more is held to all there are.
+const ORIGINS: usize = 64;
+
+/// Marked values, in one of two forms.
+#[derive(Default)]
+struct Needles {
+    texts: Vec<String>,
+    /// Of the same length: where each stands, and what holds for it.
+    origins: Vec<Field>,
+}
+
+impl Needles {
+    fn add(&mut self, text: String, origin: Field) {
+        self.texts.push(text);
+        self.origins.push(origin);
+    }
+
+    fn automaton(&self) -> Result<Option<AhoCorasick>, Reason> {
+        let built = || AhoCorasick::builder().match_kind(MatchKind::Standard).build(&self.texts);
+        // a document has 30 bits of bytes at most, fewer than an automaton's states
+        (!self.texts.is_empty()).then(built).transpose().map_err(|_| Reason::TooLarge)
+    }
+
+    /// What holds for a value that reads as `text` in this form, of the origins that do not stand in it.
+    fn weigh(&self, automaton: Option<&AhoCorasick>, text: &str, node: usize) -> Option<Verdict> {
+        let mut verdict: Option<Verdict> = None;
+        let mut add = |origin: &Field| {
+            verdict = Some(verdict.map_or(origin.verdict, |held| held.with(&origin.verdict)));
+        };
+        for (index, found) in automaton?.find_overlapping_iter(text).enumerate() {
+            if index == ORIGINS {
+                self.origins.iter().for_each(&mut add);
+                break;
+            }
+            let origin = &self.origins[found.pattern().as_usize()];
+            if origin.node != node {
+                add(origin);
+            }
+        }
+        verdict
+    }
+}
+
+/// The copies in `document` of what `fields` found in its parameters, each with what holds for it; those that are hidden alike already
+/// are none.
+///
+/// # Errors
+/// [`Reason::NumberOutOfRange`], as wherever a mark covers such a number.
+pub(super) fn find(
+    document: &Document,
+    located: &Located,
+    rules: &Rules,
+    fields: &Fields,
+) -> Result<Vec<Field>, Reason> {
+    let (mut texts, mut digits) = (Needles::default(), Needles::default());
+    let parameters = located.containers.iter().filter(|(_, holds)| *holds == Holds::Parameters);
+    for (container, _) in parameters {
+        for field in fields.below(document, *container).iter().filter(|field| rules.is_mark(&field.verdict)) {
+            collect(document, field, &mut texts, &mut digits);
+        }
+    }
+    let (text, number) = (texts.automaton()?, digits.automaton()?);
+    let mut copies = Vec::new();
+    if text.is_none() && number.is_none() {
+        return Ok(copies);
+    }
+    for node in 0..document.nodes().len() {
+        if !matches!(document.node(node).kind, Kind::String | Kind::Number) || located.is_word(node) {
+            continue;
+        }
+        let string = document.string(node);
+        let mut verdict = None;
+        for escaped in [false, true] {
+            let read = match escaped {
+                false => fold::loose(&fold::lossy(&string)),
+                // an address holds it with percent escapes
+                true if string.contains(&b'%') => fold::loose(&fold::lossy(&query::resolved(&string))),
+                true => break,
+            };
+            let held = texts.weigh(text.as_ref(), &read, node);
+            let same = digits.weigh(number.as_ref(), &only_digits(&read), node);
+            for found in held.into_iter().chain(same) {
+                verdict = Some(verdict.map_or(found, |held: Verdict| held.with(&found)));
+            }
+        }
+        let Some(found) = verdict else { continue };
+        let own = fields.verdict(node);
+        let verdict = own.map_or(found, |own| own.with(&found));
+        if own != Some(verdict) {
+            canonical::check_numbers(document, node)?;
+            copies.push(Field { node, verdict });
+        }
+    }
+    Ok(copies)
+}
+
+/// Adds the leaves of a marked value that are long enough.
+fn collect(document: &Document, field: &Field, texts: &mut Needles, digits: &mut Needles) {
+    for node in field.node..document.node(field.node).next as usize {
+        if !matches!(document.node(node).kind, Kind::String | Kind::Number) {
+            continue;
+        }
+        let text = fold::loose(&fold::lossy(&document.string(node)));
+        if text.chars().filter(|char| char.is_alphanumeric()).count() < FEWEST {
+            continue;
+        }
+        let origin = Field { node, verdict: field.verdict };
+        let number = only_digits(&text);
+        if !number.contains(APART) && number.len() >= FEWEST {
+            digits.add(number, origin);
+        }
+        texts.add(text, origin);
+    }
+}
+
+/// What keeps digits apart that are none of one number.
+const APART: char = 'x';
+
+/// The digits of a text, letters among them marked, all else left out.
+fn only_digits(text: &str) -> String {
+    let sign = |char: char| match char {
+        '0'..='9' => Some(char),
+        _ if char.is_alphanumeric() => Some(APART),
+        _ => None,
+    };
+    text.chars().filter_map(sign).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_of_one_number_whatever_stands_between_but_letters() {
+        assert_eq!(only_digits("+48 (555) 123-456"), "48555123456");
+        assert_eq!(only_digits("a1b22é3"), "x1x22x3");
+        assert_eq!(only_digits("-1.5e3"), "15x3");
+    }
+}
