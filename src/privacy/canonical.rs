@@ -71,9 +71,10 @@ pub fn text(doc: &Document, i: usize, out: &mut Vec<u8>) -> Result<(), Reason> {
 /// # Errors
 /// [`Reason::NumberOutOfRange`] as [`number`].
 pub fn plaintext(doc: &Document, i: usize, out: &mut Vec<u8>) -> Result<(), Reason> {
-    if doc.node(i).kind == Kind::String {
+    let node = doc.node(i);
+    if node.kind == Kind::String {
         let string = doc.string(i);
-        if std::str::from_utf8(&string).is_ok() {
+        if !node.escaped || std::str::from_utf8(&string).is_ok() {
             out.extend_from_slice(&string);
             return Ok(());
         }

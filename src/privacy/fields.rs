@@ -135,8 +135,7 @@ impl Fields {
         member: usize,
         active: &Active,
     ) -> Result<(), Reason> {
-        let key = document.key(member).unwrap_or_default();
-        let key = fold::lossy(&key);
+        let key = document.name(member).unwrap_or_default();
         if at_root && is_own(search.case, &key) {
             self.own.push(member);
             return Ok(());

@@ -165,11 +165,12 @@ impl CompiledLayout {
             return;
         }
         for child in document.children(node) {
-            match document.key(child) {
+            match document.name(child) {
                 None => self.find_below(document, child, place, found),
-                Some(key) => {
+                Some(name) => {
+                    let name = self.folded(name);
                     for below in &self.places[place].children {
-                        if self.is_named(&self.places[*below].name, &key) {
+                        if self.places[*below].name == *name {
                             self.find(document, child, *below, found);
                         }
                     }
@@ -178,16 +179,11 @@ impl CompiledLayout {
         }
     }
 
-    fn is_named(&self, name: &str, key: &[u8]) -> bool {
-        // most keys differ from a name or are it, letter by letter; only others need folding
-        if key == name.as_bytes() {
-            return true;
-        }
-        if self.case == Case::Exact {
-            return false;
-        }
-        let plain = |byte: &u8| byte.is_ascii() && !byte.is_ascii_uppercase();
-        !key.iter().all(plain) && fold::name(&fold::lossy(key)) == name
+    /// A key as the names of places are written.
+    fn folded<'a>(&self, key: Cow<'a, str>) -> Cow<'a, str> {
+        // most keys are lower-case ASCII already and fold to themselves
+        let plain = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
+        if self.case == Case::Exact || key.bytes().all(plain) { key } else { Cow::Owned(fold::name(&key)) }
     }
 
     /// The one node at `place`, whose ancestors are single objects; `None` where it or one of them is absent, or one is null.

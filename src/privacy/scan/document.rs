@@ -10,6 +10,7 @@ use std::iter;
 use memchr::memchr;
 
 use super::{Kind, Node, Span, Tape};
+use crate::privacy::fold;
 
 /// A text and the tape of its scan. Cheap to copy.
 #[derive(Clone, Copy)]
@@ -63,6 +64,14 @@ impl<'a> Document<'a> {
     pub fn key(&self, i: usize) -> Option<Cow<'a, [u8]>> {
         let node = self.node(i);
         node.key.map(|span| unescape(self.raw(span), node.key_escaped))
+    }
+
+    /// The key of member `i`, unescaped, as text: a lone surrogate is U+FFFD. `None` for elements and the root.
+    pub fn name(&self, i: usize) -> Option<Cow<'a, str>> {
+        let node = self.node(i);
+        let raw = self.raw(node.key?);
+        let plain = !node.key_escaped;
+        Some(if plain { Cow::Borrowed(raw) } else { Cow::Owned(fold::lossy(&unescape(raw, true)).into_owned()) })
     }
 
     /// The string that node `i` is, unescaped, as WTF-8; for any other kind its raw text.
