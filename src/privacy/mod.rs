@@ -31,7 +31,6 @@ pub mod scan;
 pub mod seal;
 pub mod settings;
 pub mod since;
-pub mod siv;
 pub mod splice;
 pub mod synthetic;
 pub mod tally;

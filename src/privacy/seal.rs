@@ -8,12 +8,13 @@
 
 use std::sync::Arc;
 
+use aes_siv::siv::{Aes256Siv, IV_SIZE};
+use aes_siv::{KeyInit, Tag};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use subtle::ConstantTimeEq;
 
 use super::keyset::{Key, Keyset, Status};
-use super::siv::{SIV_BYTES, Siv};
 
 /// Tink's version byte of a ciphertext that names its key.
 const TINK: u8 = 0x01;
@@ -21,7 +22,7 @@ const TINK: u8 = 0x01;
 const PREFIX_BYTES: usize = 5;
 
 /// The bytes that sealing adds to a plaintext.
-pub const OVERHEAD_BYTES: usize = PREFIX_BYTES + SIV_BYTES;
+pub const OVERHEAD_BYTES: usize = PREFIX_BYTES + IV_SIZE;
 
 /// What every token's text begins with.
 pub const TOKEN_PREFIX: &str = "siv:";
@@ -121,9 +122,7 @@ impl Sealer {
     pub fn open(&mut self, associated: &[u8], sealed: &[u8]) -> Result<Vec<u8>, OpenError> {
         let (key_id, rest) = split(sealed).ok_or(OpenError::Malformed)?;
         let cipher = self.cipher(key_id).ok_or(OpenError::UnknownKey(key_id))?;
-        let (vector, text) = rest.split_first_chunk().ok_or(OpenError::Malformed)?;
-        let mut text = text.to_vec();
-        if cipher.siv.open(associated, vector, &mut text) { Ok(text) } else { Err(OpenError::Unauthentic) }
+        cipher.siv.decrypt([associated], rest).map_err(|_| OpenError::Unauthentic)
     }
 
     fn cipher(&mut self, id: u32) -> Option<&mut Cipher> {
@@ -134,31 +133,32 @@ impl Sealer {
 /// One key, ready for use.
 struct Cipher {
     id: u32,
-    siv: Siv,
+    siv: Aes256Siv,
 }
 
 impl Cipher {
     fn new(key: &Key) -> Self {
-        let material = key.material().try_into().expect("a key of a keyset has 64 bytes");
-        Self { id: key.id(), siv: Siv::new(material) }
+        let siv = Aes256Siv::new_from_slice(key.material()).expect("a key of a keyset has 64 bytes");
+        Self { id: key.id(), siv }
     }
 
-    fn seal(&self, associated: &[u8], plaintext: &[u8], out: &mut Vec<u8>) {
+    fn seal(&mut self, associated: &[u8], plaintext: &[u8], out: &mut Vec<u8>) {
         out.reserve(OVERHEAD_BYTES + plaintext.len());
         out.push(TINK);
         out.extend_from_slice(&self.id.to_be_bytes());
-        let vector = out.len();
-        out.extend_from_slice(&[0; SIV_BYTES]);
+        let siv_at = out.len();
+        out.extend_from_slice(&Tag::default());
         out.extend_from_slice(plaintext);
-        let (before, text) = out.split_at_mut(vector + SIV_BYTES);
-        before[vector..].copy_from_slice(&self.siv.seal(associated, text));
+        let text = &mut out[siv_at + IV_SIZE..];
+        let tag = self.siv.encrypt_inout_detached([associated], text.into());
+        out[siv_at..siv_at + IV_SIZE].copy_from_slice(&tag.expect("one component is within the 126 that S2V takes"));
     }
 }
 
 /// The key id of sealed bytes, and SIV ‖ ciphertext.
 fn split(sealed: &[u8]) -> Option<(u32, &[u8])> {
     match sealed {
-        [TINK, a, b, c, d, rest @ ..] if rest.len() >= SIV_BYTES => Some((u32::from_be_bytes([*a, *b, *c, *d]), rest)),
+        [TINK, a, b, c, d, rest @ ..] if rest.len() >= IV_SIZE => Some((u32::from_be_bytes([*a, *b, *c, *d]), rest)),
         _ => None,
     }
 }
