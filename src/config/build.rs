@@ -21,6 +21,7 @@ use super::wish::{Workspaces, wished};
 use super::{Config, ConfigError, KafkaProperties, Surroundings, Topics};
 use super::{effective, layouts, matchers, properties, source};
 use crate::keys::KeySource;
+use crate::privacy::hook::Hooks;
 use crate::privacy::path::Path;
 use crate::privacy::scan::Limits;
 use crate::privacy::settings::{
@@ -143,7 +144,20 @@ fn settings(file: &File) -> Result<Settings, Problem> {
             .collect::<Result<_, _>>()?,
         views: file.view.iter().map(view).collect::<Result<_, _>>()?,
         matchers: Arc::new(matchers::matchers(file)?),
+        hooks: Arc::new(hooks(file)?),
     })
+}
+
+fn hooks(file: &File) -> Result<Hooks, Problem> {
+    let mut hooks = Hooks::default();
+    for (index, written) in file.hook.iter().enumerate() {
+        let name = named("name", &written.name)?;
+        if file.hook[..index].iter().any(|other| *other.name.get_ref() == name) {
+            return wrong(&written.name, format!("hook {name:?} is configured twice"));
+        }
+        at(&written.level, |text| hooks.add(&name, text).map_err(|what| format!("hook {name:?}: {what}")))?;
+    }
+    Ok(hooks)
 }
 
 fn own_layouts(file: &File) -> Result<Vec<Layout>, Problem> {

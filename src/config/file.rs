@@ -62,6 +62,16 @@ pub(super) struct File {
     pub matcher: Vec<Matcher>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub test_profile: Vec<TestProfile>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hook: Vec<Hook>,
+}
+
+/// `[[hook]]`.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Hook {
+    pub name: Text,
+    pub level: Text,
 }
 
 /// `[topics]`.

@@ -396,6 +396,27 @@ fn marks_on_headers_and_keys_ask_for_what_bytes_can_have() {
 }
 
 #[test]
+fn a_hook_that_is_none_is_shown_where_it_stands() {
+    let hook = |name: &str, level: &str| format!("[[hook]]\nname = \"{name}\"\nlevel = '{level}'\n");
+    for (text, error) in [
+        (
+            hook("h", "level"),
+            "f:11:9: hook \"h\": \"level\" is no variable; known are workspace, source, event, on, path, matcher",
+        ),
+        (hook("a b", "1"), "f:10:8: name must be 1–64 letters, digits, '.', '_' or '-'"),
+        (hook("h", "1") + &hook("h", "2"), "f:13:8: hook \"h\" is configured twice"),
+        ("[[hook]]\nname = \"h\"\nlevel = 7\n".to_owned(), "f:11:9: the value must be a string, not an integer"),
+    ] {
+        refused(&format!("{LEAST}{text}"), error);
+    }
+    let unread = parse(&format!("{LEAST}{}", hook("h", "1 +"))).map(|_| ()).expect_err("refused");
+    assert!(
+        unread.starts_with("f:11:9: hook \"h\": the expression cannot be read: ") && !unread.contains('\n'),
+        "{unread}"
+    );
+}
+
+#[test]
 fn a_gate_that_lets_nothing_or_everything_pass_is_refused() {
     for (text, error) in [
         ("gate = {}\n", "f:9:8: key \"header\" is missing"),

@@ -7,7 +7,8 @@
 
 use super::detect::{Detected, Detector};
 use super::error::Reason;
-use super::mark::Protect;
+use super::hook::Asked;
+use super::mark::{On, Protect};
 use super::mask::{self, Mask, STARS};
 use super::policy::Policy;
 use super::protect::{OWN_HEADERS, POLICY_HEADER, STAGE_HEADER};
@@ -26,6 +27,8 @@ pub(super) struct Around<'a> {
     pub(super) workspace: &'a str,
     pub(super) rules: &'a Rules,
     pub(super) told: Told,
+    /// Who raises levels.
+    pub(super) asked: &'a Asked<'a>,
     /// Whether it was read from the source, and tokens may pass.
     pub(super) sealed_input: bool,
     /// Key, headers and timestamp.
@@ -106,8 +109,11 @@ impl Around<'_> {
 
     /// What holds for a header: what marks say, else what detection found.
     fn verdict(&self, index: usize, header: &Header) -> Option<Verdict> {
-        let detected = || self.detected.get(index).copied().flatten();
-        self.rules.header(&header.name, self.told).or_else(detected)
+        let detected = || {
+            let found = self.detected.get(index).copied().flatten()?;
+            Some(self.rules.raised(found, self.asked, On::Header, || header.name.clone()))
+        };
+        self.rules.header(&header.name, self.told, self.asked).or_else(detected)
     }
 
     /// What a mark has the protected topic do.

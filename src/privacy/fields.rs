@@ -9,7 +9,9 @@ use super::canonical;
 use super::detect::{Detected, Detector, Question};
 use super::error::Reason;
 use super::fold;
+use super::hook::{self, Asked};
 use super::layout::{Holds, Located};
+use super::mark::On;
 use super::matcher::Matchers;
 use super::rules::{Identifier, Rule, Rules, Verdict};
 use super::scan::{Document, Kind};
@@ -62,6 +64,8 @@ pub struct Search<'a> {
     pub noted: &'a [u32],
     /// Whether the rules that touch something are noted.
     pub trace: bool,
+    /// Who raises levels.
+    pub asked: &'a Asked<'a>,
 }
 
 impl Fields {
@@ -100,7 +104,10 @@ impl Fields {
         let question = Question { document, matchers, located: search.located, marked: fields, own };
         detector.find(&question, detected);
         if !detected.is_empty() {
-            let verdict = |found: &Detected| search.rules.detected(found, detection, matchers);
+            let verdict = |found: &Detected| {
+                let verdict = search.rules.detected(found, detection, matchers);
+                search.rules.raised(verdict, search.asked, On::Field, || hook::path(document, found.node))
+            };
             fields.extend(detected.iter().map(|found| Field { node: found.node, verdict: verdict(found) }));
             fields.sort_by_key(|field| field.node);
             if search.trace {
@@ -169,7 +176,7 @@ impl Fields {
             Rule::Show(_) => None,
         });
         let word = search.located.is_word(member);
-        if let Some(verdict) = search.rules.verdict(marks, search.event, word, identifier) {
+        if let Some(verdict) = search.rules.verdict(marks, search.event, word, identifier, search.asked) {
             canonical::check_numbers(document, member)?;
             self.fields.push(Field { node: member, verdict });
         }

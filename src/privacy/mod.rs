@@ -13,6 +13,7 @@ pub mod explain;
 pub mod fields;
 pub mod fold;
 pub mod gate;
+pub mod hook;
 pub mod jwt;
 pub mod keyset;
 pub mod layout;

@@ -7,6 +7,7 @@ use super::around::Around;
 use super::clearance::{Sight, ViewEditor};
 use super::error::Reason;
 use super::fields::Fields;
+use super::hook::Asked;
 use super::policy::Policy;
 use super::protect::Outputs;
 use super::protected::{LooseTokens, ProtectedEditor};
@@ -35,6 +36,8 @@ pub(super) struct Page<'a> {
     pub(super) rules: &'a Rules,
     /// The number of its event's name.
     pub(super) event: Option<u32>,
+    /// Who raises levels.
+    pub(super) asked: &'a Asked<'a>,
     pub(super) document: &'a Document<'a>,
     pub(super) fields: &'a Fields,
     /// Whether tokens may pass.
@@ -58,6 +61,7 @@ impl Page<'_> {
             workspace,
             rules,
             event,
+            asked,
             document,
             fields,
             sealed_input,
@@ -68,7 +72,8 @@ impl Page<'_> {
         } = self;
         let sealed_around = sealed_input && read;
         let told = Told::Event(event);
-        let around = Around { policy, source, workspace, rules, told, sealed_input: sealed_around, record, detected };
+        let around =
+            Around { policy, source, workspace, rules, told, asked, sealed_input: sealed_around, record, detected };
         let length = document.text().len();
         let mut bytes = Vec::with_capacity(length * 2);
         let mut editor = ProtectedEditor {

@@ -11,6 +11,7 @@
 //! what becomes of a rejected record.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ use super::error::Reason;
 use super::fields::{Fields, Search};
 use super::fold;
 use super::gate::Subject;
+use super::hook::Answers;
 use super::keyset::Keyring;
 use super::layout::{self, Located};
 use super::mark::EVERYWHERE;
@@ -47,6 +49,8 @@ pub struct Protector {
     /// Of the synthetic event.
     pub(super) made: Scratch,
     pub(super) detector: Detector,
+    /// What hooks answered before.
+    pub(super) answers: RefCell<Answers>,
 }
 
 /// What reading one document leaves, kept to reuse the memory.
@@ -133,6 +137,7 @@ impl Protector {
             read: Scratch::default(),
             made: Scratch::default(),
             detector: Detector::default(),
+            answers: RefCell::default(),
         }
     }
 
@@ -229,8 +234,9 @@ impl Protector {
         let rules = whose.map_or_else(|| policy.rules_untold(source), |whose| policy.rules(source, whose));
         let detected = &mut self.read.headers;
         around::detect(policy, source, rules, record, &mut self.detector, detected);
+        let asked = &policy.settings().hooks.untold();
         let told = Told::Nothing;
-        let around = Around { policy, source, workspace, rules, told, sealed_input, record, detected };
+        let around = Around { policy, source, workspace, rules, told, asked, sealed_input, record, detected };
         outputs.protected = around.protected(None, &mut sealer, &mut outputs.tally).map_err(rejected)?;
         for (index, view, topic) in views_of(policy, source) {
             let shown = around.shown(view, topic, None, &mut sealer, &mut outputs.tally.views);
@@ -248,7 +254,7 @@ impl Protector {
         known: Known,
         outputs: &mut Outputs,
     ) -> Result<(), Rejection> {
-        let Self { sealer, keyring, read: Scratch { tape, located, fields, headers }, detector, .. } = self;
+        let Self { sealer, keyring, read: Scratch { tape, located, fields, headers }, detector, answers, .. } = self;
         let settings = policy.settings();
         let source = &settings.sources[source_index];
         let text = scan::scan(value, &settings.limits, tape)?;
@@ -262,9 +268,12 @@ impl Protector {
             check_gate(source, record, keyring, Subject::of(&document, located)).map_err(rejected)?;
         }
         let rules = policy.rules(source, &workspace);
-        let event = located.event.and_then(|node| rules.event(&layout::word_text(&document, node)));
+        let name = located.event.map(|node| layout::word_text(&document, node));
+        let event = name.as_deref().and_then(|name| rules.event(name));
+        let folded = settings.hooks.event(source.case, name.as_deref());
+        let asked = &settings.hooks.asked(answers, &workspace, &source.topic, &folded);
         let trace = traces(policy, source);
-        let search = Search { rules, located, event, ids: source.ids, case: source.case, noted: &[], trace };
+        let search = Search { rules, located, event, ids: source.ids, case: source.case, noted: &[], trace, asked };
         fields.find(&document, &search).map_err(rejected)?;
         fields.detect(&document, &search, detector, source.detection, &settings.matchers);
         outputs.tally.own_removed = fields.own().len() as u64;
@@ -287,6 +296,7 @@ impl Protector {
             workspace,
             rules,
             event,
+            asked,
             document,
             fields,
             sealed_input,

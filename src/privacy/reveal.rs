@@ -8,6 +8,7 @@ use super::detect::Detector;
 use super::error::Reason;
 use super::fields::{Fields, Search};
 use super::fold;
+use super::hook::Asked;
 use super::layout::{self, Located};
 use super::mark::Protect;
 use super::policy::Policy;
@@ -84,6 +85,7 @@ pub fn document(policy: &Policy, sealer: &mut ValueSealer, source: usize, value:
         case: source_settings.case,
         noted: &[],
         trace: false,
+        asked: &Asked::Nobody,
     };
     fields.find(&document, &search)?;
     if source_settings.detection == Detection::Encrypt {

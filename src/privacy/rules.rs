@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use super::automaton::{Automaton, key_name};
 use super::control::{Domain, Table};
 use super::detect::Detected;
+use super::hook::{Asked, Variable};
 use super::mark::{Mark, MarkKey, On, Protect};
 use super::mask::Mask;
 use super::matcher::{By, Matchers};
@@ -177,7 +178,7 @@ impl Rules {
         };
         match start {
             Some(start) => self.automaton.insert(start, path, Rule::Mark(number)),
-            None => self.key = Some(compiled.weigh(number, mark.protect, self.key)),
+            None => self.key = Some(compiled.weigh(number, mark.protect, &Asked::Nobody, self.key)),
         }
         self.marks.push(compiled);
     }
@@ -215,12 +216,13 @@ impl Rules {
         event: Option<u32>,
         word: bool,
         identifier: Option<(Identifier, Ids)>,
+        asked: &Asked,
     ) -> Option<Verdict> {
-        let verdict = self.weighed(marks.filter(|index| self.holds(*index, event, word)), |_| true);
+        let verdict = self.weighed(marks.filter(|index| self.holds(*index, event, word)), asked, |_| true);
         let Some((identifier, ids)) = identifier else { return verdict };
         let own = self.identifier(identifier);
         let protect = if ids == Ids::Seal { Protect::Encrypt } else { Protect::None };
-        Some(self.marks[own as usize].weigh(own, protect, verdict))
+        Some(self.marks[own as usize].weigh(own, protect, asked, verdict))
     }
 
     /// What holds for the record key, if a mark touches it.
@@ -229,7 +231,7 @@ impl Rules {
     }
 
     /// What holds for the header `name` of a record that tells `event`, if a mark touches it.
-    pub fn header(&self, name: &str, event: Told) -> Option<Verdict> {
+    pub fn header(&self, name: &str, event: Told, asked: &Asked) -> Option<Verdict> {
         let below = self.automaton.step(&self.automaton.begin(&[self.headers?]), name);
         let marks = self.automaton.ends(&below).filter_map(|rule| match rule {
             Rule::Mark(index) => Some(index),
@@ -239,14 +241,19 @@ impl Rules {
             Told::Event(number) => mark.event.is_none() || mark.event == number,
             Told::Nothing => true,
         };
-        self.weighed(marks, holds)
+        self.weighed(marks, asked, holds)
     }
 
     /// Weighs those of the marks with the given indices for which `holds`.
-    fn weighed(&self, marks: impl Iterator<Item = u32>, holds: impl Fn(&CompiledMark) -> bool) -> Option<Verdict> {
+    fn weighed(
+        &self,
+        marks: impl Iterator<Item = u32>,
+        asked: &Asked,
+        holds: impl Fn(&CompiledMark) -> bool,
+    ) -> Option<Verdict> {
         marks.fold(None, |verdict, index| {
             let mark = &self.marks[index as usize];
-            if holds(mark) { Some(mark.weigh(index, mark.protect, verdict)) } else { verdict }
+            if holds(mark) { Some(mark.weigh(index, mark.protect, asked, verdict)) } else { verdict }
         })
     }
 
@@ -299,6 +306,15 @@ impl Rules {
         (&mark.name, rule)
     }
 
+    /// What detection found, raised by hooks: `on` says where it stands, `path` gives its path, if anyone asks.
+    pub fn raised(&self, found: Verdict, asked: &Asked, on: On, path: impl FnOnce() -> String) -> Verdict {
+        if matches!(asked, Asked::Nobody) {
+            return found;
+        }
+        let variable = Variable { on: on.word(), path: &path(), matcher: self.mark_name(&found) };
+        Verdict { level: asked.raised(found.level, &variable), ..found }
+    }
+
     /// The domain under which a value is sealed.
     pub fn domain(&self, verdict: &Verdict) -> &NamedDomain {
         &self.domains[verdict.domain as usize]
@@ -327,9 +343,9 @@ fn unnamed(name: &str, domain: u32) -> CompiledMark {
 
 impl CompiledMark {
     /// This mark beside those weighed already: a lower index is more specific and decides the domain.
-    fn weigh(&self, index: u32, protect: Protect, others: Option<Verdict>) -> Verdict {
+    fn weigh(&self, index: u32, protect: Protect, asked: &Asked, others: Option<Verdict>) -> Verdict {
         let own = Verdict {
-            level: self.level,
+            level: asked.raised(self.level, &Variable { on: self.on.word(), path: &self.name, matcher: "" }),
             protect,
             mask: self.mask,
             shape: self.shape,

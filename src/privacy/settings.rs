@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::gate::Gate;
+use super::hook::Hooks;
 use super::matcher::Matchers;
 use super::path::Path;
 use super::scan::Limits;
@@ -31,6 +32,8 @@ pub struct Settings {
     pub views: Vec<View>,
     /// What detection looks for, in sources that ask for it.
     pub matchers: Arc<Matchers>,
+    /// What raises levels.
+    pub hooks: Arc<Hooks>,
 }
 
 /// What becomes of personal data that no mark speaks of and a matcher finds.

@@ -12,11 +12,13 @@
 mod draft;
 mod held;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::detect::Detector;
 use super::error::Reason;
 use super::fields::{Field, Fields, Search};
+use super::hook::Answers;
 use super::layout::{self, Located};
 use super::mark::Protect;
 use super::page::{Page, traces};
@@ -80,7 +82,7 @@ impl Protector {
         let policy = Arc::clone(&self.policy);
         let settings = policy.settings();
         let source = &settings.sources[profiles];
-        let Self { sealer, read: Scratch { tape, located, fields, .. }, made, detector, .. } = self;
+        let Self { sealer, read: Scratch { tape, located, fields, .. }, made, detector, answers, .. } = self;
         let text = scan::scan(document, &Limits::NONE, tape)?;
         let document = Document::new(text, tape);
         policy.layout(profiles).locate(&document, located)?;
@@ -93,8 +95,12 @@ impl Protector {
         let rejected = |reason| Rejection { reason, workspace: Some(workspace.to_owned()) };
         let rules = policy.rules(source, workspace);
         let noted: Vec<u32> = moments.iter().map(|moment| moment.mark).collect();
-        let event = located.event.and_then(|node| rules.event(&layout::word_text(&document, node)));
-        let search = Search { rules, located, event, ids: source.ids, case: source.case, noted: &noted, trace: false };
+        let name = located.event.map(|node| layout::word_text(&document, node));
+        let event = name.as_deref().and_then(|name| rules.event(name));
+        let folded = settings.hooks.event(source.case, name.as_deref());
+        let asked = &settings.hooks.asked(answers, workspace, &source.topic, &folded);
+        let search =
+            Search { rules, located, event, ids: source.ids, case: source.case, noted: &noted, trace: false, asked };
         fields.find(&document, &search).map_err(rejected)?;
         let profile = Profile { document: &document, located, fields, rules, workspace };
         let attributes = held::attributes(&profile, &moments);
@@ -115,6 +121,7 @@ impl Protector {
             timestamp,
             scratch: made,
             detector,
+            answers,
         };
         made.write(&profile, &attributes, time, &mut sealer, outputs).map_err(rejected)?;
         Ok(Concerned::Shown)
@@ -131,6 +138,7 @@ struct Making<'a> {
     timestamp: i64,
     scratch: &'a mut Scratch,
     detector: &'a mut Detector,
+    answers: &'a RefCell<Answers>,
 }
 
 impl Making<'_> {
@@ -142,7 +150,7 @@ impl Making<'_> {
         sealer: &mut WorkspaceSealer,
         outputs: &mut Outputs,
     ) -> Result<(), Reason> {
-        let Making { policy, events, sealed_input, since, timestamp, scratch, detector } = self;
+        let Making { policy, events, sealed_input, since, timestamp, scratch, detector, answers } = self;
         let Profile { located: whose, workspace, .. } = *profile;
         let Scratch { tape, located, fields, .. } = scratch;
         let source: &Source = &policy.settings().sources[events];
@@ -154,8 +162,9 @@ impl Making<'_> {
         policy.layout(events).locate(&document, located)?;
         let rules = policy.rules(source, workspace);
         let event = rules.event(EVENT);
+        let asked = &policy.settings().hooks.asked(answers, workspace, &source.topic, EVENT);
         let trace = traces(policy, source);
-        let search = Search { rules, located, event, ids: source.ids, case: source.case, noted: &[], trace };
+        let search = Search { rules, located, event, ids: source.ids, case: source.case, noted: &[], trace, asked };
         fields.find(&document, &search)?;
         fields.spread(&document, &draft.arrays);
         if trace {
@@ -174,6 +183,7 @@ impl Making<'_> {
             workspace,
             rules,
             event,
+            asked,
             document: text,
             fields,
             sealed_input,

@@ -48,6 +48,7 @@ pub fn settings() -> Settings {
         }],
         views: Vec::new(),
         matchers: Arc::default(),
+        hooks: Arc::default(),
     }
 }
 

@@ -98,6 +98,7 @@ pub fn world(index: usize) -> (Settings, Table) {
             view("shows", 200, Unlisted::Show, &[]),
         ],
         matchers: Arc::default(),
+        hooks: Arc::default(),
     };
     (settings, Table { marks: marks(), domains: domains(), version: 7, ..Table::default() })
 }

@@ -253,6 +253,7 @@ pub fn world() -> impl Strategy<Value = World> {
                     sources: vec![source],
                     views: views.collect(),
                     matchers: Arc::default(),
+                    hooks: Arc::default(),
                 },
                 table: Table { marks, domains, stages: stage.into_iter().collect(), version: 7, ..Table::default() },
             }

@@ -79,6 +79,7 @@ fn settings(source: Source, views: Vec<View>) -> Settings {
         sources: vec![source],
         views,
         matchers: Arc::default(),
+        hooks: Arc::default(),
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) fn settings() -> Settings {
         sources: vec![source],
         views: vec![view],
         matchers: Arc::default(),
+        hooks: Arc::default(),
     }
 }
 

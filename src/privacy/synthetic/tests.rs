@@ -116,6 +116,7 @@ fn settings() -> Settings {
         sources: vec![events, Source { events: Some(0), ..profiles }],
         views: Vec::new(),
         matchers: Arc::default(),
+        hooks: Arc::default(),
     }
 }
 
