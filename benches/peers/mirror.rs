@@ -195,8 +195,14 @@ impl<'a> Mirror<'a> {
     }
 
     fn commit(&self, offsets: &BTreeMap<(usize, i32), i64>) {
-        while self.producer.context().0.load(Ordering::Relaxed) < self.sent {
-            self.producer.poll(REPORTS);
+        let reported = || self.producer.context().0.load(Ordering::Relaxed);
+        while reported() < self.sent {
+            let before = reported();
+            // a wait of rdkafka's own would spin
+            self.producer.poll(Duration::ZERO);
+            if reported() == before {
+                thread::sleep(REPORTS);
+            }
         }
         let mut list = TopicPartitionList::new();
         for ((rest, partition), offset) in offsets {

@@ -186,7 +186,7 @@ fn write<L: Log>(log: &L, group: &str, records: &[(&Envelope, Record)]) -> Resul
     retry(|| producer.begin()).map_err(failed)?;
     for (Envelope { at, .. }, record) in records {
         let (topic, partition) = (at.partition.topic.clone(), Some(at.partition.number));
-        producer.produce(Outgoing { topic, partition, record: record.clone() }).map_err(failed)?;
+        producer.produce(&Outgoing { topic, partition, record: record.clone() }).map_err(failed)?;
     }
     retry(|| producer.drain()).map_err(failed)?;
     retry(|| producer.commit()).map_err(failed)

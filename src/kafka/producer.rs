@@ -12,16 +12,15 @@ use std::time::{Duration, Instant};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
+use rdkafka::producer::{BaseProducer, DeliveryResult, Producer as _, ProducerContext};
 
 use super::apart::{Client, apart};
 use super::consumer::{Membership, positions};
 use super::context::Context;
 use super::fault::{self, Request};
-use super::raw;
+use super::raw::{self, Outlet};
 use super::settings::{Settings, invalid};
-use crate::record::{self, Partition, Record};
+use crate::record::Partition;
 use crate::stream::log::{self, Fault, Outgoing};
 
 /// The longest that delivery reports are waited for at once: what a commit on an idle broker may lose.
@@ -43,6 +42,8 @@ const FULL: &str = "the producer's queue is full, and records wait: queue.buffer
 
 /// A transactional producer.
 pub struct Producer {
+    /// Its handles die before the client.
+    outlet: Outlet,
     client: Arc<Client<BaseProducer<Reports>>>,
     brokers: String,
     /// Records staged since the producer was made.
@@ -60,14 +61,21 @@ pub struct Producer {
 impl Producer {
     /// A producer with this transactional id; no broker is asked yet.
     pub(super) fn new(settings: &Settings, transactional_id: &str, batch_bytes: usize) -> Result<Self, Fault> {
-        let client = settings
+        let client: BaseProducer<Reports> = settings
             .producer(transactional_id, batch_bytes)
             .create_with_context(Reports::default())
             .map_err(|error| Fault::Fatal(invalid(error).to_string()))?;
+        let outlet = Outlet::new(client.client()).ok_or_else(|| Fault::Fatal("a producer without a queue".into()))?;
         let client = Arc::new(Client::new(client));
         let patience = settings.transaction_timeout() + GRACE;
         let (brokers, socket_timeout) = (settings.brokers().to_owned(), settings.producer_socket_timeout());
-        Ok(Self { client, brokers, staged: 0, patience, socket_timeout, late: false, full: false })
+        Ok(Self { outlet, client, brokers, staged: 0, patience, socket_timeout, late: false, full: false })
+    }
+
+    /// Takes in what librdkafka has to say, of which it says the next thing within `wait`.
+    fn serve(&mut self, wait: Duration) {
+        let reports = self.client.context();
+        self.outlet.reports(self.client.client(), wait, |report| reports.take(report));
     }
 
     /// The first error of a delivered record, as a fault; where the producer itself is beyond use, that comes first.
@@ -121,14 +129,14 @@ impl Producer {
 
     /// Aborts in short calls, serving delivery reports between them: librdkafka waits for the reports of records in flight, but
     /// leaves them to the one thread that is waiting. An abort may be called again until it is through.
-    fn abort_served(&self, start: Instant) -> Result<(), KafkaError> {
+    fn abort_served(&mut self, start: Instant) -> Result<(), KafkaError> {
         loop {
             let idle = self.client.context().delivered.load(Ordering::Relaxed) >= self.staged;
             let answer = self.client.abort_transaction(if idle { self.patience } else { ABORT_STEP });
             match answer {
                 Err(error) if !idle && start.elapsed() < self.patience => {
                     tracing::debug!(target: "kafka", "aborting goes on: {error}");
-                    self.client.poll(REPORT_WAIT);
+                    self.serve(REPORT_WAIT);
                 }
                 answer => return answer,
             }
@@ -137,10 +145,10 @@ impl Producer {
 
     /// Whether a connection broke, as far as librdkafka has logged. Its lines are served one at a time; nothing else is left once all
     /// is delivered.
-    fn is_broken(&self) -> bool {
+    fn is_broken(&mut self) -> bool {
         let start = Instant::now();
         while self.client.in_flight_count() > 0 && start.elapsed() < LOG_PATIENCE {
-            self.client.poll(Duration::ZERO);
+            self.serve(Duration::ZERO);
         }
         self.client.context().voice.is_broken()
     }
@@ -171,32 +179,22 @@ impl log::Producer for Producer {
         self.client.begin_transaction().map_err(|error| fault::transaction(Request::Begin, &error))
     }
 
-    fn produce(&mut self, outgoing: Outgoing) -> Result<(), Fault> {
-        let Outgoing { topic, partition, record } = outgoing;
-        let mut wire = base(&topic, partition, &record);
+    fn produce(&mut self, outgoing: &Outgoing) -> Result<(), Fault> {
         let mut since = None::<Instant>;
         loop {
-            let (error, back) = match self.client.send(wire) {
-                Ok(()) => {
-                    self.staged += 1;
-                    return Ok(());
-                }
-                Err(refused) => refused,
+            let Err(code) = self.outlet.stage(self.client.client(), outgoing) else {
+                self.staged += 1;
+                return Ok(());
             };
-            match error.rdkafka_error_code() {
-                Some(Code::QueueFull) if since.get_or_insert_with(Instant::now).elapsed() < self.patience => {
-                    if !std::mem::replace(&mut self.full, true) {
-                        tracing::info!(target: "kafka", "{FULL}");
-                    }
-                    self.client.poll(REPORT_WAIT);
-                    wire = back;
+            if code == Code::QueueFull && since.get_or_insert_with(Instant::now).elapsed() < self.patience {
+                if !std::mem::replace(&mut self.full, true) {
+                    tracing::info!(target: "kafka", "{FULL}");
                 }
-                Some(code) => {
-                    // librdkafka takes no more once the transaction failed: the report that tells why may still be queued
-                    self.client.poll(Duration::ZERO);
-                    return Err(self.failure().unwrap_or_else(|| self.refusal(&topic, code)));
-                }
-                None => return Err(Fault::Fatal(format!("a record to {topic}: the topic's name holds a NUL"))),
+                self.serve(REPORT_WAIT);
+            } else {
+                // librdkafka takes no more once the transaction failed: the report that tells why may still be queued
+                self.serve(Duration::ZERO);
+                return Err(self.failure().unwrap_or_else(|| self.refusal(&outgoing.topic, code)));
             }
         }
     }
@@ -207,13 +205,13 @@ impl log::Producer for Producer {
             if start.elapsed() > self.patience {
                 return Err(Fault::Abort("the broker did not acknowledge the records in time".into()));
             }
-            self.client.poll(REPORT_WAIT);
+            self.serve(REPORT_WAIT);
             // librdkafka sends nothing more once the transaction failed: the other reports would come with the transaction's timeout
             if let Some(fault) = self.failure() {
                 return Err(fault);
             }
         }
-        self.client.poll(Duration::ZERO); // log lines
+        self.serve(Duration::ZERO); // log lines
         self.failure().map_or(Ok(()), Err)
     }
 
@@ -250,23 +248,6 @@ impl log::Producer for Producer {
     }
 }
 
-/// The record as librdkafka takes it. A record without time gets the time of its writing, and so would one of the very first
-/// millisecond of 1970, for which librdkafka has no word: it moves on by one.
-fn base<'a>(topic: &'a str, partition: Option<i32>, record: &'a Record) -> BaseRecord<'a, [u8], [u8]> {
-    let mut wire = BaseRecord::to(topic);
-    wire.partition = partition;
-    wire.key = record.key.as_deref();
-    wire.payload = record.value.as_deref();
-    wire.timestamp = record.timestamp.map(|stamp| if stamp == 0 { 1 } else { stamp });
-    if !record.headers.is_empty() {
-        let empty = OwnedHeaders::new_with_capacity(record.headers.len());
-        wire.headers = Some(record.headers.iter().fold(empty, |headers, record::Header { name, value }| {
-            headers.insert(Header { key: name, value: value.as_deref() })
-        }));
-    }
-    wire
-}
-
 /// Whether a record failed only because its transaction had.
 fn is_consequence(code: Code) -> bool {
     matches!(code, Code::PurgeQueue | Code::PurgeInflight | Code::State)
@@ -296,14 +277,17 @@ impl ClientContext for Reports {
 impl ProducerContext for Reports {
     type DeliveryOpaque = ();
 
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        use rdkafka::message::Message as _;
+    /// Only where rdkafka serves the queue itself: when a client ends.
+    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
+}
+
+impl Reports {
+    fn take(&self, report: raw::Report) {
         self.delivered.fetch_add(1, Ordering::Relaxed);
-        if let Err((error, message)) = result {
-            let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+        if let Some((topic, code)) = report {
             let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
             if failed.as_ref().is_none_or(|(_, first)| is_consequence(*first) && !is_consequence(code)) {
-                *failed = Some((message.topic().to_owned(), code));
+                *failed = Some((topic, code));
             }
         }
     }

@@ -1,8 +1,9 @@
-//! The only unsafe code of the adapter: what rdkafka's safe interface lacks.
+//! The only unsafe code of the adapter: what rdkafka's safe interface lacks, or does at a cost.
 //!
 //! Three things are read straight from librdkafka. *Events* ([`Polled::poll`], [`listen`]): rdkafka drops the partition and offset
 //! of an error event, the text of a consumer's, and panics on a header name that is not UTF-8. *Membership* ([`seat`]): rdkafka
 //! hides the group's generation and the member id. *Committed texts* ([`committed_texts`]): rdkafka panics where one is not UTF-8.
+//! Staging records and taking their reports is [`Outlet`]'s.
 //!
 //! Always holds: every event is destroyed once, after all that is borrowed from it was copied; nothing borrowed from
 //! librdkafka leaves this file; a queue dies before its client. Deliberately not here: what an event means.
@@ -25,6 +26,10 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use super::context::Context;
 use crate::record::{Header, Partition, Record};
 use crate::stream::log::Fetched;
+
+mod outlet;
+
+pub(super) use outlet::{Outlet, Report};
 
 /// What a poll of a consumer's queue gave. Everything is owned.
 pub(super) enum Event {

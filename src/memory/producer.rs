@@ -92,21 +92,21 @@ impl Producer for MemoryProducer {
         })
     }
 
-    fn produce(&mut self, outgoing: Outgoing) -> Result<(), Fault> {
+    fn produce(&mut self, outgoing: &Outgoing) -> Result<(), Fault> {
         let staged = self.staged;
         let refused = self.with(|state, open| {
             let Some(open) = open else { return Err(Fault::Fatal("no transaction is open".to_owned())) };
             let Outgoing { topic: name, partition, record } = outgoing;
-            let Some(topic) = state.topics.get_mut(&name) else {
+            let Some(topic) = state.topics.get_mut(name) else {
                 return Err(Fault::Fatal(format!("topic {name} does not exist")));
             };
             let number = partition.unwrap_or((staged % topic.partitions.len().max(1)) as i32);
-            if wire_bytes(&record) > topic.max_message_bytes {
+            if wire_bytes(record) > topic.max_message_bytes {
                 return Ok(Some(Fault::Refused(format!("{name}[{number}]: the record is too large"))));
             }
             let log = usize::try_from(number).ok().and_then(|number| topic.partitions.get_mut(number));
             let Some(log) = log else { return Err(Fault::Fatal(format!("{name}[{number}] does not exist"))) };
-            log.append(Some(open.number), record);
+            log.append(Some(open.number), record.clone());
             Ok(None)
         })?;
         self.staged += 1;

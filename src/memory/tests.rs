@@ -47,7 +47,7 @@ fn outputs_and_offsets_appear_together_or_not_at_all() {
         let (mut consumer, mut producer) = (member(&log), producer(&log));
         let membership = consumer.membership().unwrap();
         producer.begin().unwrap();
-        producer.produce(out(b"a")).unwrap();
+        producer.produce(&out(b"a")).unwrap();
         producer.send_offsets(&offsets(1), &membership).unwrap();
         assert!(log.records("out").is_empty());
         assert!(matches!(consumer.committed(&[raw()]), Err(Fault::Retry(_))), "a transaction is pending");
@@ -63,12 +63,12 @@ fn the_next_producer_of_an_id_aborts_and_fences_the_last() {
     let log = log();
     let mut first = producer(&log);
     first.begin().unwrap();
-    first.produce(out(b"a")).unwrap();
+    first.produce(&out(b"a")).unwrap();
     let mut second = producer(&log);
-    assert!(matches!(first.produce(out(b"b")), Err(Fault::Fenced(_))));
+    assert!(matches!(first.produce(&out(b"b")), Err(Fault::Fenced(_))));
     assert!(matches!(first.commit(), Err(Fault::Fenced(_))));
     second.begin().unwrap();
-    second.produce(out(b"c")).unwrap();
+    second.produce(&out(b"c")).unwrap();
     second.commit().unwrap();
     let values: Vec<_> = log.records("out").into_iter().map(|fetched| fetched.record.value).collect();
     assert_eq!(values, [Some(b"c".to_vec())]);
@@ -89,12 +89,12 @@ fn a_record_too_large_for_its_topic_is_refused_at_drain_and_nothing_commits() {
     let log = log();
     let mut producer = producer(&log);
     producer.begin().unwrap();
-    producer.produce(out(&[b'x'; 200])).unwrap();
+    producer.produce(&out(&[b'x'; 200])).unwrap();
     assert!(matches!(producer.drain(), Err(Fault::Refused(_))));
     assert!(matches!(producer.commit(), Err(Fault::Refused(_))));
     producer.abort().unwrap();
     producer.begin().unwrap();
-    producer.produce(out(b"a")).unwrap();
+    producer.produce(&out(b"a")).unwrap();
     producer.drain().and_then(|()| producer.commit()).unwrap();
     assert_eq!(log.records("out").len(), 1);
 }
@@ -105,7 +105,7 @@ fn a_hanging_transaction_holds_readers_back_until_it_expires() {
     let mut reader = log.reader("out", None).unwrap();
     let mut hanging = producer(&log);
     hanging.begin().unwrap();
-    hanging.produce(out(b"a")).unwrap();
+    hanging.produce(&out(b"a")).unwrap();
     log.append(&Partition::new("out", 0), out(b"b").record).unwrap();
     let mut batch = Vec::new();
     reader.poll(Duration::ZERO, &mut batch).unwrap();
@@ -143,7 +143,7 @@ fn a_commits_markers_arrive_one_by_one_and_all_before_the_next_transaction() {
     let (mut consumer, mut producer) = (member(&log), producer(&log));
     let membership = consumer.membership().unwrap();
     producer.begin().unwrap();
-    producer.produce(out(b"a")).unwrap();
+    producer.produce(&out(b"a")).unwrap();
     producer.send_offsets(&offsets(1), &membership).unwrap();
     producer.commit().unwrap();
     assert_eq!((log.markers(), log.records("out").len()), (2, 0));
@@ -162,7 +162,7 @@ fn a_late_commit_ends_its_producers_transaction_and_no_successors() {
         let log = log();
         let mut first = producer(&log);
         first.begin().unwrap();
-        first.produce(out(b"a")).unwrap();
+        first.produce(&out(b"a")).unwrap();
         let late = first.commit_late();
         assert!(log.records("out").is_empty());
         let second = successor.then(|| producer(&log));
@@ -179,7 +179,7 @@ fn a_late_commit_hits_the_next_transaction_of_a_producer_that_was_kept() {
     let late = kept.commit_late();
     kept.abort().unwrap();
     kept.begin().unwrap();
-    kept.produce(out(b"a")).unwrap();
+    kept.produce(&out(b"a")).unwrap();
     assert!(log.land(late));
     assert_eq!(log.records("out").len(), 1);
 }

@@ -182,7 +182,7 @@ fn write<L: Log>(
         for ControlRecord { key, value } in records {
             let value = value.map(|value| value.encode());
             let record = Record { key: Some(key.encode()), value, ..Record::default() };
-            producer.produce(Outgoing { topic: control.topic.clone(), partition: Some(0), record })?;
+            producer.produce(&Outgoing { topic: control.topic.clone(), partition: Some(0), record })?;
         }
         retry(PATIENCE, || producer.drain())
     };

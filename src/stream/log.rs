@@ -146,8 +146,8 @@ pub trait Producer {
     /// Opens a transaction.
     fn begin(&mut self) -> Result<(), Fault>;
 
-    /// Stages one record; where the queue is full it polls and repeats.
-    fn produce(&mut self, outgoing: Outgoing) -> Result<(), Fault>;
+    /// Stages a copy of one record; where the queue is full it polls and repeats.
+    fn produce(&mut self, outgoing: &Outgoing) -> Result<(), Fault>;
 
     /// Waits until the broker has acknowledged everything staged. Must come before [`Producer::commit`], which would else
     /// wait in steps of 100 ms.

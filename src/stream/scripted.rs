@@ -172,9 +172,9 @@ impl Producer for ScriptedProducer {
         self.2 = false;
         self.1.play(Call::Begin, || self.0.begin())
     }
-    fn produce(&mut self, outgoing: Outgoing) -> Result<(), Fault> {
+    fn produce(&mut self, outgoing: &Outgoing) -> Result<(), Fault> {
         let mut script = self.1.script.lock().unwrap();
-        if script.refuses.as_ref().is_some_and(|refuses| refuses(&outgoing)) {
+        if script.refuses.as_ref().is_some_and(|refuses| refuses(outgoing)) {
             script.refused += 1;
             self.2 = true;
             return Ok(());

@@ -75,7 +75,7 @@ pub(super) fn producer<P>(slot: &mut Option<P>) -> Result<&mut P, Fault> {
 fn send<P: Producer>(producer: &mut P, outputs: &mut Vec<Outgoing>, tally: &mut BatchTally) -> Result<(), Fault> {
     for output in outputs.drain(..) {
         tally.output_bytes += wire_bytes(&output.record);
-        producer.produce(output)?;
+        producer.produce(&output)?;
     }
     Ok(())
 }

@@ -104,7 +104,7 @@ fn transact(
     let member = consumer.membership().expect("a member");
     producer.begin().expect("begins");
     for record in records {
-        producer.produce(record).expect("staged");
+        producer.produce(&record).expect("staged");
     }
     producer.drain().expect("acknowledged");
     producer.send_offsets(offsets, &member).expect("offsets");
@@ -135,7 +135,7 @@ fn time_transactions(producer: &mut Producer, consumer: &mut Consumer, mine: &Pa
         let member = consumer.membership().expect("a member");
         let start = Instant::now();
         producer.begin().expect("begins");
-        producer.produce(to("copied", 0, record("x"))).expect("staged");
+        producer.produce(&to("copied", 0, record("x"))).expect("staged");
         producer.drain().expect("acknowledged");
         drains.push(start.elapsed());
         let start = Instant::now();
@@ -188,7 +188,7 @@ fn a_topic_is_copied_in_transactions_as_it_is() {
     for topic in ["scrap", "copied"] {
         producer.begin().expect("begins");
         for fetched in &batch {
-            producer.produce(to(topic, 0, fetched.record.clone())).expect("staged");
+            producer.produce(&to(topic, 0, fetched.record.clone())).expect("staged");
         }
         if topic == "copied" {
             producer.drain().expect("acknowledged");
@@ -215,7 +215,7 @@ fn a_topic_is_copied_in_transactions_as_it_is() {
 
     // a transaction in the middle: the end is not stable
     producer.begin().expect("begins");
-    producer.produce(to("copied", 0, record("open"))).expect("staged");
+    producer.produce(&to("copied", 0, record("open"))).expect("staged");
     producer.drain().expect("acknowledged");
     let open = consumer.bounds(&Partition::new("copied", 0)).expect("the broker answers");
     assert_eq!(open, Bounds { low: 0, stable: 60, high: 61 });
@@ -237,7 +237,7 @@ fn membership_is_proved_and_zombies_are_fenced() {
     let mut zombie = ready(&kafka, "fence.a.0");
     let (mut consumer, mine) = joined(&kafka, 0, "raw", 1);
     zombie.begin().expect("begins");
-    zombie.produce(to("out", 0, record("zombie"))).expect("staged");
+    zombie.produce(&to("out", 0, record("zombie"))).expect("staged");
     zombie.drain().expect("acknowledged");
     let mut heir = ready(&kafka, "fence.a.0");
     let member = consumer.membership().expect("a member");
@@ -252,7 +252,7 @@ fn membership_is_proved_and_zombies_are_fenced() {
     let stale = consumer.membership().expect("a member");
     drop(consumer);
     heir.begin().expect("begins");
-    heir.produce(to("out", 0, record("left"))).expect("staged");
+    heir.produce(&to("out", 0, record("left"))).expect("staged");
     heir.drain().expect("acknowledged");
     let fault = heir.send_offsets(&offsets, &stale).expect_err("no member");
     assert!(matches!(fault, Fault::Lost(_)), "{fault:?}");
@@ -336,7 +336,7 @@ fn an_end_that_nobody_confirms_is_unknown() {
     transact(&mut producer, &mut consumer, vec![], &offsets("first"));
 
     producer.begin().expect("begins");
-    producer.produce(to("out", 0, record("in doubt"))).expect("staged");
+    producer.produce(&to("out", 0, record("in doubt"))).expect("staged");
     producer.drain().expect("acknowledged");
     producer.send_offsets(&offsets("second"), &consumer.membership().expect("a member")).expect("offsets");
     // a pending transaction holds the committed offset back
@@ -390,9 +390,9 @@ fn what_cannot_be_is_told_by_its_fault() {
     ] {
         producer.begin().expect("begins");
         for _ in 0..10 {
-            producer.produce(to("raw", 0, record("beside it"))).expect("staged");
+            producer.produce(&to("raw", 0, record("beside it"))).expect("staged");
         }
-        producer.produce(to("narrow", 0, refused)).expect("staged");
+        producer.produce(&to("narrow", 0, refused)).expect("staged");
         let fault = producer.drain().expect_err("the broker refuses it");
         assert!(matches!(&fault, Fault::Refused(text) if text.starts_with("a record to narrow: ")), "{fault:?}");
         producer.abort().expect("aborted");

@@ -253,7 +253,7 @@ impl log::Producer for DoomedProducer {
         self.producer.begin()
     }
 
-    fn produce(&mut self, outgoing: Outgoing) -> Result<(), Fault> {
+    fn produce(&mut self, outgoing: &Outgoing) -> Result<(), Fault> {
         // what a task has reached is told in the transaction of its start, too
         if !outgoing.topic.ends_with(".status") {
             self.records += 1;

@@ -147,7 +147,7 @@ impl Stage {
         });
         producer.begin().expect("begins");
         for record in records {
-            producer.produce(Outgoing { topic: topic.clone(), partition: Some(partition), record }).expect("staged");
+            producer.produce(&Outgoing { topic: topic.clone(), partition: Some(partition), record }).expect("staged");
         }
         producer.drain().expect("acknowledged");
         producer.commit().expect("committed");

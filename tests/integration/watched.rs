@@ -153,7 +153,7 @@ impl log::Producer for WatchedProducer {
         let Self(producer, id, calls) = self;
         calls.run(id, Call::Begin, || producer.begin())
     }
-    fn produce(&mut self, outgoing: Outgoing) -> Result<(), Fault> {
+    fn produce(&mut self, outgoing: &Outgoing) -> Result<(), Fault> {
         let Self(producer, id, calls) = self;
         calls.run(id, Call::Produce(outgoing.topic.clone()), || producer.produce(outgoing))
     }

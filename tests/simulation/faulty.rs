@@ -286,7 +286,7 @@ impl Producer for FaultyProducer {
         *refused = false;
         log.play(Call::Begin, || inner.begin())
     }
-    fn produce(&mut self, outgoing: Outgoing) -> Result<(), Fault> {
+    fn produce(&mut self, outgoing: &Outgoing) -> Result<(), Fault> {
         let Self { inner, log, refused } = self;
         let value = outgoing.record.value.as_deref().unwrap_or_default();
         if outgoing.topic.starts_with("protected")

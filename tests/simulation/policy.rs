@@ -42,7 +42,7 @@ impl Shared {
             let value = value.map(|value| value.encode());
             let record = Record { key: Some(key.encode()), value, ..Record::default() };
             let outgoing = Outgoing { topic: "g.control".into(), partition: Some(0), record };
-            producer.produce(outgoing).expect("nobody else has its id");
+            producer.produce(&outgoing).expect("nobody else has its id");
         }
         producer.commit().expect("nobody else has its id");
     }

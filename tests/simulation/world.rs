@@ -185,7 +185,7 @@ impl Shared {
         match &mut self.lock().upstream {
             Some(upstream) => {
                 let outgoing = Outgoing { topic: partition.topic, partition: Some(number), record };
-                upstream.produce(outgoing).expect("nobody else has its id");
+                upstream.produce(&outgoing).expect("nobody else has its id");
             }
             None => drop(self.log.append(&partition, record)),
         }

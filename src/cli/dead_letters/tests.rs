@@ -54,9 +54,9 @@ fn log() -> MemoryLog {
         let envelope = Envelope::new(at, reason, 4);
         let mut letter = dead_letter::build(Some(&mut sealers[keyset]), "g", &envelope, &record(offset), extent);
         letter.timestamp = Some(time);
-        producer.produce(Outgoing { topic: "dead".into(), partition: Some(place), record: letter }).expect("is taken");
+        producer.produce(&Outgoing { topic: "dead".into(), partition: Some(place), record: letter }).expect("is taken");
     }
-    producer.produce(Outgoing { topic: "dead".into(), partition: Some(0), record: record(0) }).expect("is taken");
+    producer.produce(&Outgoing { topic: "dead".into(), partition: Some(0), record: record(0) }).expect("is taken");
     producer.drain().expect("is alone");
     producer.commit().expect("is alone");
     log

@@ -206,7 +206,7 @@ impl<L: Log> Demo<'_, L> {
         for record in records {
             let sum: u32 = record.key.iter().flatten().map(|byte| u32::from(*byte)).sum();
             let partition = i32::try_from(sum % PARTITIONS.unsigned_abs()).unwrap_or(0);
-            self.feeder.produce(Outgoing { topic: Arc::clone(&topic), partition: Some(partition), record })?;
+            self.feeder.produce(&Outgoing { topic: Arc::clone(&topic), partition: Some(partition), record })?;
         }
         self.feeder.drain()?;
         Ok(self.feeder.commit()?)

@@ -359,7 +359,7 @@ fn a_restore_waits_behind_a_transaction_that_hangs() {
     hanging.init().unwrap();
     hanging.begin().unwrap();
     let record = Record { key: Some(b"k".to_vec()), value: Some(b"v".to_vec()), ..Record::default() };
-    hanging.produce(Outgoing { topic: changelog.as_str().into(), partition: Some(0), record }).unwrap();
+    hanging.produce(&Outgoing { topic: changelog.as_str().into(), partition: Some(0), record }).unwrap();
     hanging.drain().unwrap();
 
     let context = world.process();
