@@ -15,7 +15,8 @@
 //!
 //! Each goes through [`privacy::protect`], where nothing but its arguments counts: [`privacy::scan`] reads the document once,
 //! strictly, into spans; [`privacy::layout`] finds where workspace, event, ids and containers stand; [`privacy::policy`] has the
-//! marks of that workspace as one automaton, whose matches are weighed to one verdict per field; [`privacy::splice`] copies the
+//! marks of that workspace as one automaton, whose matches are weighed to one verdict per field; [`privacy::detect`] looks at what no mark
+//! speaks of, where the source asks for it, and [`privacy::hook`] raises levels; [`privacy::splice`] copies the
 //! document and replaces only what a verdict names: by a token ([`privacy::canonical`] makes equal values equal bytes,
 //! [`privacy::seal`] seals them as Tink would), by a [`privacy::mask`], or by nothing. The protected record and every view come from the same
 //! spans. What cannot be read or protected becomes a sealed dead letter ([`privacy::dead_letter`]) with a reason, never an output.
