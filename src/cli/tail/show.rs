@@ -16,6 +16,8 @@ use crate::stream::log::Fetched;
 
 /// The widest column of paths, in characters.
 const PATH_WIDTH: usize = 40;
+/// The most bytes of a path that are shown: keys are as long as whoever wrote the record liked.
+const PATH_BYTES_MAX: usize = 256;
 /// Members that sivcar itself adds are not deeper than this.
 const OWN_DEPTH: usize = 8;
 
@@ -171,7 +173,9 @@ fn leaves(document: &Document, node: usize, path: &mut String, rows: &mut Vec<(S
     }
     let container = matches!(document.node(node).kind, Kind::Object | Kind::Array);
     if empty && (node != 0 || !container) {
-        rows.push((path.clone(), document.raw(document.node(node).value).to_owned()));
+        let end = (0..=path.len().min(PATH_BYTES_MAX)).rev().find(|end| path.is_char_boundary(*end)).unwrap_or(0);
+        let cut = if end < path.len() { "…" } else { "" };
+        rows.push((format!("{}{cut}", &path[..end]), document.raw(document.node(node).value).to_owned()));
     }
 }
 
@@ -182,7 +186,8 @@ fn coloured(text: &str, style: Style) -> String {
 /// `text` with what could steer a terminal escaped.
 fn harmless(text: &str) -> Cow<'_, str> {
     let steers = |char: char| {
-        char.is_control() || matches!(char, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        char.is_control()
+            || matches!(char, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     if !text.contains(steers) {
         return Cow::Borrowed(text);

@@ -21,7 +21,7 @@ fn shown(only: Only, json: bool, value: Option<&str>) -> Option<String> {
     Screen::new(64, only, json).shown(&source, &CompiledLayout::new(&source), &fetched(value))
 }
 
-const EVENT: &str = "{\"workspace\":\"acme\",\"action\":\"buy\",\"client\":{\"email\":\"a***@***.com\",\"id\":\"siv:A\"},\n\t\"n\":[1.0,{},{\"n\":1,\"n\":2}],\"\u{9b}2J\":\"\u{202e}x\"}";
+const EVENT: &str = "{\"workspace\":\"acme\",\"action\":\"buy\",\"client\":{\"email\":\"a***@***.com\",\"id\":\"siv:A\"},\n\t\"n\":[1.0,{},{\"n\":1,\"n\":2}],\"\u{9b}2J\":\"\u{202e}\u{61c}x\"}";
 
 #[test]
 fn a_record_is_a_block_of_its_leaves() {
@@ -35,7 +35,7 @@ fn a_record_is_a_block_of_its_leaves() {
                     \x20 n[1]          {}\n\
                     \x20 n[2].n        1\n\
                     \x20 n[2].n        2\n\
-                    \x20 \\u009b2J      \"\\u202ex\"\n";
+                    \x20 \\u009b2J      \"\\u202e\\u061cx\"\n";
     assert_eq!(shown(Only::default(), false, Some(EVENT)).as_deref(), Some(expected));
     let deleted = "2026-11-22 09:08:54.123Z  debug[1]@17  siv:key\n  (trace)    7\\u0007\n  (deleted)\n";
     assert_eq!(shown(Only::default(), false, None).as_deref(), Some(deleted));
