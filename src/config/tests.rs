@@ -224,7 +224,7 @@ fn an_event_source_keeps_profiles_where_it_says_so() {
     let no_id = "[[layout]]\nname = \"bare\"\nworkspace = \"w\"\nattributes = [\"$\"]\n";
     refused(
         &format!("{LEAST}state = \"merge\"\nlayout = \"bare\"\n{no_id}"),
-        "f:5:9: source \"raw\": keeps profiles (state), and its layout \"bare\" has no id or no attributes",
+        "f:5:9: source \"raw\": keeps profiles (state), and its layout \"bare\" has no event, no id or no attributes",
     );
 }
 

@@ -224,11 +224,13 @@ impl Protector {
         let sealed_input = source.sealed_input;
         let whose = source.workspace.as_deref().or(known.workspace);
         let rejected = |reason| Rejection { reason, workspace: whose.map(str::to_owned) };
-        check_key(source, record).map_err(rejected)?;
+        if source.kind == SourceKind::Profile {
+            check_key(record).map_err(rejected)?;
+        }
         let workspace = whose.unwrap_or(EVERYWHERE);
         let mut sealer = self.sealer.of(workspace).map_err(rejected)?;
         // a deletion names the profile by its record key
-        if source.kind == SourceKind::Profile && !known.admitted {
+        if source.state.is_some() && record.key.is_some() && !known.admitted {
             check_gate(source, record, &self.keyring, Subject::default()).map_err(rejected)?;
         }
         let rules = whose.map_or_else(|| policy.rules_untold(source), |whose| policy.rules(source, whose));
@@ -262,7 +264,10 @@ impl Protector {
         policy.layout(source_index).locate(&document, located)?;
         let workspace = document_workspace(policy, source, &document, located)?;
         let rejected = |reason| Rejection { reason, workspace: Some(workspace.clone().into_owned()) };
-        check_key(source, record).map_err(rejected)?;
+        outputs.identity = identity(source, &document, located, &workspace).map_err(rejected)?;
+        if source.kind == SourceKind::Profile || outputs.identity.is_some() {
+            check_key(record).map_err(rejected)?;
+        }
         let mut sealer = sealer.of(&workspace).map_err(rejected)?;
         if !known.admitted && located.id.or(located.uuid).is_some() {
             check_gate(source, record, keyring, Subject::of(&document, located)).map_err(rejected)?;
@@ -281,10 +286,6 @@ impl Protector {
             let copies = derived::find(&document, located, rules, fields).map_err(rejected)?;
             outputs.tally.derived_copies = copies.len() as u64;
             fields.force(&document, copies.into_iter());
-        }
-        outputs.identity = identity(source, &document, located, &workspace).map_err(rejected)?;
-        if outputs.identity.is_some() && record.key.is_none() {
-            return Err(rejected(Reason::ProfileWithoutKey));
         }
         let sealed_input = source.sealed_input;
         around::detect(policy, source, rules, record, detector, headers);
@@ -310,9 +311,8 @@ impl Protector {
 }
 
 /// A profile is named by its record key.
-fn check_key(source: &Source, record: &Record) -> Result<(), Reason> {
-    let lacks = source.kind == SourceKind::Profile && record.key.is_none();
-    if lacks { Err(Reason::ProfileWithoutKey) } else { Ok(()) }
+fn check_key(record: &Record) -> Result<(), Reason> {
+    if record.key.is_none() { Err(Reason::ProfileWithoutKey) } else { Ok(()) }
 }
 
 /// A record that tells whose it is must say that it was authenticated, where the source asks for it.

@@ -48,8 +48,11 @@ impl Settings {
             return Err("events is for sources of kind \"profile\"".to_owned());
         }
         let tells = layout.id.is_some() && !layout.attributes.is_empty();
-        if !tells && itself {
-            return Err(format!("keeps profiles (state), and its layout {:?} has no id or no attributes", layout.name));
+        if itself && (!tells || layout.event.is_empty()) {
+            return Err(format!(
+                "keeps profiles (state), and its layout {:?} has no event, no id or no attributes",
+                layout.name
+            ));
         }
         if !tells {
             return Err(format!("events names {topic:?}, whose layout {:?} has no id or no attributes", layout.name));

@@ -123,3 +123,38 @@ fn what_is_made_of_the_state_passed_the_gate_when_it_came() {
         assert_eq!(protector.protect_known(0, &record, known, &mut outputs), Ok(()));
     }
 }
+
+#[test]
+fn whoever_deletes_what_an_event_source_keeps_must_pass_its_gate() {
+    let gate = Gate { header: "auth".to_owned(), accepted: ["jwt".to_owned()].into(), jwt: None };
+    let gated = Source { gate: Some(gate), ..source() };
+    let keeps = Source { state: Some(Fold::Merge), ..gated.clone() };
+    let asked = |source: Source, key: Option<&str>| {
+        let policy = Policy::compile(&settings(source, Vec::new()), &table(&[])).expect("the policy compiles");
+        let keyring = Keyring::new(Some(Arc::new(keyset())), BTreeMap::new());
+        let deletion = Record { key: key.map(Into::into), ..Record::default() };
+        let mut protector = Protector::new(Arc::new(policy), Arc::new(keyring));
+        protector.protect(0, &deletion, &mut Outputs::default()).map_err(|rejection| rejection.reason)
+    };
+    assert_eq!(asked(keeps.clone(), Some("42")), Err(Reason::Identification));
+    assert_eq!(asked(keeps, None), Ok(()), "it deletes nothing");
+    assert_eq!(asked(gated, Some("42")), Ok(()), "nothing is kept");
+}
+
+#[test]
+fn an_event_that_identifies_needs_a_record_key_before_anything_else() {
+    let mut layout = layout();
+    layout.event = vec![Path::parse("action").expect("a path")];
+    layout.id = Some(Path::parse("id").expect("a path"));
+    let gate = Gate { header: "auth".to_owned(), accepted: ["jwt".to_owned()].into(), jwt: None };
+    let keeps = Source { state: Some(Fold::Merge), gate: Some(gate), layout, ..source() };
+    let policy = Policy::compile(&settings(keeps, Vec::new()), &table(&[])).expect("the policy compiles");
+    let keyring = Keyring::new(Some(Arc::new(keyset())), BTreeMap::new());
+    let value = Some(br#"{"workspace":"acme","action":"identify","id":1}"#.to_vec());
+    let mut protector = Protector::new(Arc::new(policy), Arc::new(keyring));
+    let mut reason = |key: Option<&str>| {
+        let record = Record { key: key.map(Into::into), value: value.clone(), ..Record::default() };
+        protector.protect(0, &record, &mut Outputs::default()).expect_err("no header").reason
+    };
+    assert_eq!((reason(None), reason(Some("1"))), (Reason::ProfileWithoutKey, Reason::Identification));
+}
