@@ -5,6 +5,7 @@
 //! and timestamp are nobody's business here; a view's record key is a view token whatever the marks say. A profile's record key is
 //! never masked or gone, but sealed instead: without it nothing could be compacted or deleted. Deliberately not here: the value.
 
+use super::automaton::key_name;
 use super::detect::{Detected, Detector};
 use super::error::Reason;
 use super::hook::Asked;
@@ -111,7 +112,7 @@ impl Around<'_> {
     fn verdict(&self, index: usize, header: &Header) -> Option<Verdict> {
         let detected = || {
             let found = self.detected.get(index).copied().flatten()?;
-            Some(self.rules.raised(found, self.asked, On::Header, || header.name.clone()))
+            Some(self.rules.raised(found, self.asked, On::Header, || key_name(self.source.case, &header.name)))
         };
         self.rules.header(&header.name, self.told, self.asked).or_else(detected)
     }

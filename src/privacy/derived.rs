@@ -6,7 +6,7 @@
 //! values of fewer than [`FEWEST`] letters or digits, which stand everywhere; ids, workspace and event name, which are what they are; keys,
 //! where a word may be any name; other documents.
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::canonical;
 use super::detect::query;
@@ -29,16 +29,21 @@ struct Needles {
     texts: Vec<String>,
     /// Of the same length: where each stands, and what holds for it.
     origins: Vec<Field>,
+    /// What holds for all of them together.
+    all: Option<Verdict>,
 }
 
 impl Needles {
     fn add(&mut self, text: String, origin: Field) {
+        self.all = Some(self.all.map_or(origin.verdict, |held| held.with(&origin.verdict)));
         self.texts.push(text);
         self.origins.push(origin);
     }
 
     fn automaton(&self) -> Result<Option<AhoCorasick>, Reason> {
-        let built = || AhoCorasick::builder().match_kind(MatchKind::Standard).build(&self.texts);
+        // no table of all states and bytes: a few long values would make it hundreds of megabytes
+        let kind = Some(AhoCorasickKind::ContiguousNFA);
+        let built = || AhoCorasick::builder().match_kind(MatchKind::Standard).kind(kind).build(&self.texts);
         // a document has 30 bits of bytes at most, fewer than an automaton's states
         (!self.texts.is_empty()).then(built).transpose().map_err(|_| Reason::TooLarge)
     }
@@ -46,17 +51,13 @@ impl Needles {
     /// What holds for a value that reads as `text` in this form, of the origins that do not stand in it.
     fn weigh(&self, automaton: Option<&AhoCorasick>, text: &str, node: usize) -> Option<Verdict> {
         let mut verdict: Option<Verdict> = None;
-        let mut add = |origin: &Field| {
-            verdict = Some(verdict.map_or(origin.verdict, |held| held.with(&origin.verdict)));
-        };
         for (index, found) in automaton?.find_overlapping_iter(text).enumerate() {
             if index == ORIGINS {
-                self.origins.iter().for_each(&mut add);
-                break;
+                return self.all;
             }
             let origin = &self.origins[found.pattern().as_usize()];
             if origin.node != node {
-                add(origin);
+                verdict = Some(verdict.map_or(origin.verdict, |held| held.with(&origin.verdict)));
             }
         }
         verdict
@@ -95,8 +96,10 @@ pub(super) fn find(
         for escaped in [false, true] {
             let read = match escaped {
                 false => fold::loose(&fold::lossy(&string)),
-                // an address holds it with percent escapes
-                true if string.contains(&b'%') => fold::loose(&fold::lossy(&query::resolved(&string))),
+                // an address holds it with percent escapes, and with a plus for a space
+                true if memchr::memchr2(b'%', b'+', &string).is_some() => {
+                    fold::loose(&fold::lossy(&query::resolved(&string)))
+                }
                 true => break,
             };
             let held = texts.weigh(text.as_ref(), &read, node);

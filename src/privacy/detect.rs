@@ -10,7 +10,7 @@ pub(super) mod query;
 
 use super::fields::Field;
 use super::layout::{Holds, Located};
-use super::matcher::{By, Found, Leaf, MatcherIndex, Matchers, Name, Scope};
+use super::matcher::{By, Found, Leaf, MatcherIndex, Matchers, NAME_BYTES_MAX, Name, Scope};
 use super::scan::{Document, Kind};
 use names::Names;
 
@@ -121,7 +121,7 @@ impl Detector {
         let key = document.key(at).unwrap_or_default();
         let says = self.names.says(matchers, &key);
         match around.member.and_then(|member| document.key(member)) {
-            Some(outer) if says.joins => {
+            Some(outer) if says.joins && outer.len() + key.len() < NAME_BYTES_MAX => {
                 let both = self.names.says(matchers, &[&outer, b" ".as_slice(), &key].concat());
                 Name { matched: both.matched.or(says.matched), ..says }
             }
@@ -185,8 +185,9 @@ fn inside(question: &Question, at: usize, around: &Around, says: &Name) -> Aroun
 fn by_key(question: &Question, at: usize, around: &Around, matcher: MatcherIndex) -> Detected {
     let located = question.located;
     let words = [located.workspace, located.event, located.id, located.uuid].into_iter().flatten();
-    let containers = located.containers.iter().map(|(node, _)| *node);
-    let holds = words.chain(containers).any(|node| around.node <= node && node < around.end);
+    let first = located.containers.partition_point(|(node, _)| *node < around.node);
+    let container = located.containers.get(first).map(|(node, _)| *node);
+    let holds = words.chain(container).any(|node| around.node <= node && node < around.end);
     let goes = around.node == 0 || holds;
     Detected { node: if goes { at } else { around.node }, found: Found { matcher, by: By::Value }, goes }
 }

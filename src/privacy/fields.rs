@@ -106,7 +106,7 @@ impl Fields {
         if !detected.is_empty() {
             let verdict = |found: &Detected| {
                 let verdict = search.rules.detected(found, detection, matchers);
-                search.rules.raised(verdict, search.asked, On::Field, || hook::path(document, found.node))
+                search.rules.raised(verdict, search.asked, On::Field, || hook::path(document, search.case, found.node))
             };
             fields.extend(detected.iter().map(|found| Field { node: found.node, verdict: verdict(found) }));
             fields.sort_by_key(|field| field.node);
@@ -235,7 +235,10 @@ impl Fields {
     /// both holds, in the domain of the one that is added.
     pub fn force(&mut self, document: &Document, forced: impl Iterator<Item = Field>) {
         let Self { fields, own, .. } = self;
-        let goes = |node: usize| own.iter().any(|own| *own <= node && node < document.node(*own).next as usize);
+        let goes = |node: usize| {
+            let behind = own.partition_point(|own| *own <= node);
+            own[..behind].last().is_some_and(|own| node < document.node(*own).next as usize)
+        };
         fields.extend(forced.filter(|field| !goes(field.node)));
         fields.sort_by_key(|field| field.node); // stable: what was found stands before what is added
         fields.dedup_by(|added, found| {

@@ -29,7 +29,8 @@ const TEXT_BYTES_MAX: usize = 1_000;
 /// The most nodes of its syntax tree, and how deep it may be: evaluation is recursive and takes some 40 KiB of stack per level.
 const NODES_MAX: usize = 200;
 const DEPTH_MAX: usize = 20;
-/// The longest variable that is shown to a hook, in bytes. For a longer one the answer is 9999.
+/// The longest variable that is shown to a hook, and the most of all together with their lengths, in bytes. For more the answer is 9999:
+/// it could not be remembered, and would be asked for value by value.
 const VARIABLE_BYTES_MAX: usize = 1_024;
 /// The longest key that is shown to a hook as it is, in bytes.
 const KEY_BYTES_MAX: usize = 64;
@@ -183,15 +184,17 @@ impl Answers {
             // each with its length, so that two variables never have one key
             let _ = write!(key, "{}:{part}", part.len());
         }
+        if key.len() > VARIABLE_BYTES_MAX {
+            self.key = key;
+            return LEVEL_MAX;
+        }
         let known = self.young.get(key.as_str()).copied();
         let answer = known.unwrap_or_else(|| {
             let answer = self.old.get(key.as_str()).copied().unwrap_or_else(ask);
             if self.young.len() >= ANSWERS_MAX {
                 self.old = std::mem::take(&mut self.young);
             }
-            if key.len() <= VARIABLE_BYTES_MAX {
-                self.young.insert(key.as_str().into(), answer);
-            }
+            self.young.insert(key.as_str().into(), answer);
             answer
         });
         self.key = key;
@@ -199,17 +202,18 @@ impl Answers {
     }
 }
 
-/// Where `node` stands, for a hook: the keys from the root, joined by dots, without arrays. A key that is no plain name is `*`.
-pub fn path(document: &Document, node: usize) -> String {
+/// Where `node` stands, for a hook: the keys from the root as names are compared, joined by dots, without arrays. A key that is no plain
+/// name is `*`.
+pub fn path(document: &Document, case: Case, node: usize) -> String {
     let (mut path, mut at) = (String::new(), 0);
     while at != node {
         let holds = |child: &usize| *child <= node && node < document.node(*child).next as usize;
         let Some(child) = document.children(at).find(holds) else { break };
         if let Some(key) = document.key(child) {
             let plain = key.len() <= KEY_BYTES_MAX && !key.iter().any(|byte| byte.is_ascii_control() || *byte == b'.');
-            let key = if plain { std::str::from_utf8(&key).unwrap_or("*") } else { "*" };
+            let key = std::str::from_utf8(&key).ok().filter(|_| plain).map(|key| key_name(case, key));
             let dot = if path.is_empty() { "" } else { "." };
-            path.extend([dot, key]);
+            path.extend([dot, key.as_deref().unwrap_or("*")]);
         }
         at = child;
     }

@@ -7,6 +7,7 @@
 
 mod custom;
 mod defaults;
+mod name;
 mod scope;
 mod values;
 mod words;
@@ -17,6 +18,8 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 pub use custom::{Custom, Looking, On};
+pub(super) use name::NAME_BYTES_MAX;
+pub use name::{Leaf, Name};
 pub use scope::Scope;
 
 use super::fold;
@@ -25,6 +28,7 @@ use super::settings::LEVEL_MAX;
 use defaults::{
     ASIDES, DEFAULTS, FLAGS, JOINING, MEASURES, OF_PERSONS, PREFIXES, STRICT_TAILS, TAILS, VERSIONS, WITH_STRICT_TAILS,
 };
+use name::Matched;
 use scope::singulars;
 use words::{Words, lookalike};
 
@@ -132,63 +136,6 @@ pub struct Matchers {
     pub string_bytes: usize,
 }
 
-/// What the name of a key says, whatever its value is. Depends on the name alone, so that it can be kept.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Name {
-    /// A matcher, if it counts where the key stands.
-    pub(super) matched: Option<Matched>,
-    /// What the values below belong to.
-    pub scope: Option<Scope>,
-    /// Whether it may go on with what the key around it says.
-    pub joins: bool,
-    /// Whether it says something about what stands beside it, and is no part of that.
-    pub aside: bool,
-    /// Whether numbers with dots between are a version under it.
-    pub version: bool,
-    /// A matcher to which the name itself looks like a value.
-    pub looks: Option<MatcherIndex>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Matched {
-    matcher: MatcherIndex,
-    by: By,
-    bare: bool,
-    in_address: bool,
-    /// What a dotted name itself says of what stands around its last part.
-    within: Option<Scope>,
-    truth: bool,
-    number: bool,
-}
-
-/// The kinds of values that names speak of differently.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leaf {
-    /// A string.
-    Text,
-    /// A number.
-    Number,
-    /// True or false.
-    Truth,
-}
-
-impl Name {
-    /// The matcher that counts for a `leaf` where values belong to `scope`.
-    pub fn matched(&self, scope: Scope, leaf: Leaf) -> Option<Found> {
-        let matched = self.matched?;
-        let place = match matched.within.unwrap_or(scope) {
-            Scope::Thing | Scope::Place if matched.bare => false,
-            scope => !matched.in_address || scope == Scope::Address,
-        };
-        let kind = match leaf {
-            Leaf::Text => true,
-            Leaf::Number => matched.number,
-            Leaf::Truth => matched.truth,
-        };
-        (place && kind).then_some(Found { matcher: matched.matcher, by: matched.by })
-    }
-}
-
 impl Default for Matchers {
     fn default() -> Self {
         Self::new(Vec::new(), STRING_BYTES)
@@ -226,6 +173,11 @@ impl Matchers {
 
     /// What the key `name`, unescaped, says.
     pub fn name(&self, name: &str) -> Name {
+        if name.len() > NAME_BYTES_MAX {
+            let matched = Matched::anywhere(index_of(DEFAULTS.len()), By::Length);
+            let looks = self.value(name.as_bytes(), false).map(|found| found.matcher);
+            return Name { matched: Some(matched), looks, ..Name::default() };
+        }
         let mut found = of_words(&Words::of(name));
         if let Some((around, last)) = name.rsplit_once('.').filter(|_| found.matched.is_none()) {
             let within = of_words(&Words::of(around)).scope;
@@ -237,11 +189,9 @@ impl Matchers {
             found.scope = found.scope.or(other.scope);
         }
         if let Some(index) = self.custom_of(|custom| custom.names(name)) {
-            let (by, index) = (By::Name, index_of(DEFAULTS.len() + 1 + index));
-            let custom =
-                Matched { matcher: index, by, bare: false, in_address: false, within: None, truth: true, number: true };
+            let index = index_of(DEFAULTS.len() + 1 + index);
             if found.matched.is_none_or(|matched| self.goes_before(index, matched.matcher)) {
-                found.matched = Some(custom);
+                found.matched = Some(Matched::anywhere(index, By::Name));
             }
         }
         found.looks = self.value(name.as_bytes(), found.version).map(|found| found.matcher);

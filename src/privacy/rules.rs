@@ -308,7 +308,7 @@ impl Rules {
 
     /// What detection found, raised by hooks: `on` says where it stands, `path` gives its path, if anyone asks.
     pub fn raised(&self, found: Verdict, asked: &Asked, on: On, path: impl FnOnce() -> String) -> Verdict {
-        if matches!(asked, Asked::Nobody) {
+        if found.level == LEVEL_MAX || matches!(asked, Asked::Nobody) {
             return found;
         }
         let variable = Variable { on: on.word(), path: &path(), matcher: self.mark_name(&found) };

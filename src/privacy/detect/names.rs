@@ -1,7 +1,7 @@
 //! What names of keys say, kept: a document's keys are few, and the same from record to record.
 //!
 //! A table of fixed size, in which a new name takes the place of another: hostile names cost time, never room, and the answer is the
-//! same whatever the table holds. Always holds: of at most [`NAMES`] names of at most [`NAME_BYTES_MAX`] bytes; they are parts of records,
+//! same whatever the table holds. Always holds: of at most [`NAMES`] names of at most [`KEPT_BYTES_MAX`] bytes; they are parts of records,
 //! so nothing shows them.
 
 use std::hash::BuildHasher;
@@ -15,7 +15,7 @@ use crate::privacy::matcher::{Matchers, Name};
 const NAMES: usize = 2048;
 
 /// The longest name that is kept, in bytes.
-const NAME_BYTES_MAX: usize = 64;
+const KEPT_BYTES_MAX: usize = 64;
 
 /// What names say.
 #[derive(Default)]
@@ -29,7 +29,7 @@ struct Known {
 impl Names {
     /// What the key `name`, unescaped, says.
     pub(super) fn says(&mut self, matchers: &Matchers, name: &[u8]) -> Name {
-        if name.len() > NAME_BYTES_MAX {
+        if name.len() > KEPT_BYTES_MAX {
             return matchers.name(&fold::lossy(name));
         }
         if self.0.is_empty() {

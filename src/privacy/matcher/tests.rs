@@ -115,3 +115,9 @@ fn a_key_may_look_like_a_value() {
     assert_eq!(looks, Some("email"));
     assert_eq!(matchers.name("email").looks, None);
 }
+
+#[test]
+fn what_stands_under_a_name_too_long_to_split_counts_as_found() {
+    let name = |bytes: usize| named(&"count_".repeat(50)[..bytes], Scope::Thing);
+    assert_eq!((name(256), name(257).as_deref()), (None, Some("unread")));
+}
