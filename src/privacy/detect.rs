@@ -2,7 +2,7 @@
 //!
 //! One pass over the tape, apart from that of the marks, and only where a source asks for it. What the name of a key says is found once
 //! and kept ([`names::Names`]). Found are single values; arrays and objects are entered. Only where the *name* of a key looks like personal
-//! data is it the object around, or the member goes. Always holds: a value under a mark, and all inside it, is not looked at, nor are
+//! data is it the object around, or the member goes. Always holds: a value under a mark, and all inside it, is not looked at (its key is), nor are
 //! the words of the layout. Deliberately not here: what becomes of what was found.
 
 mod names;
@@ -83,7 +83,7 @@ impl Detector {
             }
             while marked.next_if(|node| *node < at).is_some() || own.next_if(|node| *node < at).is_some() {}
             let node = &nodes[at];
-            if marked.peek() == Some(&at) || own.peek() == Some(&at) {
+            if own.peek() == Some(&at) {
                 at = node.next as usize;
                 continue;
             }
@@ -91,6 +91,11 @@ impl Detector {
                 if node.key.is_some() { self.key(question, at, &around) } else { around.says.unwrap_or_default() };
             if let Some(matcher) = says.looks.filter(|_| node.key.is_some()) {
                 detected.push(by_key(question, at, &around, matcher));
+            }
+            // a mark speaks of the value, not of its key
+            if marked.peek() == Some(&at) {
+                at = node.next as usize;
+                continue;
             }
             match node.kind {
                 Kind::Object | Kind::Array => {

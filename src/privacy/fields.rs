@@ -108,8 +108,8 @@ impl Fields {
                 let verdict = search.rules.detected(found, detection, matchers);
                 search.rules.raised(verdict, search.asked, On::Field, || hook::path(document, search.case, found.node))
             };
-            fields.extend(detected.iter().map(|found| Field { node: found.node, verdict: verdict(found) }));
-            fields.sort_by_key(|field| field.node);
+            let found = detected.iter().map(|found| Field { node: found.node, verdict: verdict(found) });
+            add(fields, found, |found, added| found.with(added));
             if search.trace {
                 detected.iter().for_each(|found| fire(fired, verdict(found).mark));
             }
@@ -239,15 +239,7 @@ impl Fields {
             let behind = own.partition_point(|own| *own <= node);
             own[..behind].last().is_some_and(|own| node < document.node(*own).next as usize)
         };
-        fields.extend(forced.filter(|field| !goes(field.node)));
-        fields.sort_by_key(|field| field.node); // stable: what was found stands before what is added
-        fields.dedup_by(|added, found| {
-            let same = added.node == found.node;
-            if same {
-                found.verdict = added.verdict.with(&found.verdict);
-            }
-            same
-        });
+        add(fields, forced.filter(|field| !goes(field.node)), |found, added| added.with(found));
     }
 
     /// Whether a container or an id stands at or below `node`.
@@ -307,6 +299,19 @@ fn fire(fired: &mut Vec<u32>, rule: u32) {
     if let Err(place) = fired.binary_search(&rule) {
         fired.insert(place, rule);
     }
+}
+
+/// Adds fields to those that were found; where one was found already, `weigh` says what holds of both.
+fn add(fields: &mut Vec<Field>, added: impl Iterator<Item = Field>, weigh: fn(&Verdict, &Verdict) -> Verdict) {
+    fields.extend(added);
+    fields.sort_by_key(|field| field.node); // stable: what was found stands before what is added
+    fields.dedup_by(|added, found| {
+        let same = added.node == found.node;
+        if same {
+            found.verdict = weigh(&found.verdict, &added.verdict);
+        }
+        same
+    });
 }
 
 /// In the object of a container the paths of its kind begin.
