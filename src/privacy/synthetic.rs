@@ -15,6 +15,7 @@ mod held;
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use super::derived;
 use super::detect::Detector;
 use super::error::Reason;
 use super::fields::{Field, Fields, Search};
@@ -102,6 +103,10 @@ impl Protector {
         let search =
             Search { rules, located, event, ids: source.ids, case: source.case, noted: &noted, trace: false, asked };
         fields.find(&document, &search).map_err(rejected)?;
+        if source.derived_copies {
+            let copies = derived::find(&document, located, rules, fields).map_err(rejected)?;
+            fields.force(&document, copies.into_iter());
+        }
         let profile = Profile { document: &document, located, fields, rules, workspace };
         let attributes = held::attributes(&profile, &moments);
         let events = match source.events.filter(|_| !attributes.is_empty()) {
