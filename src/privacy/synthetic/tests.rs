@@ -16,6 +16,7 @@ use crate::privacy::settings::{
     Case, Detection, Fold, Ids, Layout, Partitioner, Settings, SourceKind, Stage, Unlisted, View,
 };
 
+mod copies;
 mod layouts;
 
 fn keyset() -> Keyset {
