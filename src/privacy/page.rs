@@ -7,16 +7,13 @@ use super::around::Around;
 use super::clearance::{Sight, ViewEditor};
 use super::error::Reason;
 use super::fields::Fields;
-use super::hook::Asked;
 use super::policy::Policy;
 use super::protect::Outputs;
 use super::protected::{LooseTokens, ProtectedEditor};
-use super::rules::{Rules, Told, Verdict};
 use super::scan::Document;
 use super::settings::{Source, Stage, View};
 use super::splice::splice;
 use super::value::WorkspaceSealer;
-use crate::record::Record;
 
 /// The header that tells the policy version, decimal.
 pub const POLICY_HEADER: &str = "sivcar-policy";
@@ -29,51 +26,21 @@ pub const OWN_HEADERS: &str = "sivcar-";
 
 /// A document that was read, with all that its outputs are written from.
 pub(super) struct Page<'a> {
-    pub(super) policy: &'a Policy,
-    /// The source whose outputs take it.
-    pub(super) source: &'a Source,
-    pub(super) workspace: &'a str,
-    pub(super) rules: &'a Rules,
-    /// The number of its event's name.
-    pub(super) event: Option<u32>,
-    /// Who raises levels.
-    pub(super) asked: &'a Asked<'a>,
+    /// Record key and headers, and what all is held against.
+    pub(super) around: Around<'a>,
     pub(super) document: &'a Document<'a>,
     pub(super) fields: &'a Fields,
-    /// Whether tokens may pass.
+    /// Whether tokens in the document may pass.
     pub(super) sealed_input: bool,
     /// Whether it is a test profile's, which views show in clear.
     pub(super) test: bool,
-    /// Whether it was read from the source, and not made.
-    pub(super) read: bool,
-    /// Key, headers and timestamp.
-    pub(super) record: &'a Record,
-    /// What holds for each header that detection found, by index.
-    pub(super) detected: &'a [Option<Verdict>],
 }
 
 impl Page<'_> {
     /// Writes the protected record and every view's.
     pub(super) fn write(&self, sealer: &mut WorkspaceSealer, outputs: &mut Outputs) -> Result<(), Reason> {
-        let &Page {
-            policy,
-            source,
-            workspace,
-            rules,
-            event,
-            asked,
-            document,
-            fields,
-            sealed_input,
-            test,
-            read,
-            record,
-            detected,
-        } = self;
-        let sealed_around = sealed_input && read;
-        let told = Told::Event(event);
-        let around =
-            Around { policy, source, workspace, rules, told, asked, sealed_input: sealed_around, record, detected };
+        let &Page { around, document, fields, sealed_input, test } = self;
+        let Around { policy, source, workspace, rules, .. } = around;
         let length = document.text().len();
         let mut bytes = Vec::with_capacity(length * 2);
         let mut editor = ProtectedEditor {

@@ -290,22 +290,9 @@ impl Protector {
         let sealed_input = source.sealed_input;
         around::detect(policy, source, rules, record, detector, headers);
         let (workspace, document, detected) = (&*workspace, &document, &**headers);
-        let (test, read) = (policy.is_test(workspace, document, located), true);
-        let page = Page {
-            policy,
-            source,
-            workspace,
-            rules,
-            event,
-            asked,
-            document,
-            fields,
-            sealed_input,
-            test,
-            read,
-            record,
-            detected,
-        };
+        let (test, told) = (policy.is_test(workspace, document, located), Told::Event(event));
+        let around = Around { policy, source, workspace, rules, told, asked, sealed_input, record, detected };
+        let page = Page { around, document, fields, sealed_input, test };
         page.write(&mut sealer, outputs).map_err(rejected)
     }
 }

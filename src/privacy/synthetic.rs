@@ -15,6 +15,7 @@ mod held;
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use super::around::Around;
 use super::derived;
 use super::detect::Detector;
 use super::error::Reason;
@@ -25,7 +26,7 @@ use super::mark::Protect;
 use super::page::{Page, traces};
 use super::policy::Policy;
 use super::protect::{Outputs, Protector, Rejection, SYNTHETIC_HEADER, Scratch, document_workspace, id_text};
-use super::rules::Rules;
+use super::rules::{Rules, Told};
 use super::scan::{self, Document, Kind, Limits};
 use super::settings::Source;
 use super::since::Effective;
@@ -181,22 +182,20 @@ impl Making<'_> {
         fields.detect(&document, &search, detector, source.detection, &policy.settings().matchers);
         let key = layout::word_text(profile.document, id).into_owned().into_bytes();
         let record = Record { key: Some(key), timestamp: Some(timestamp), ..Record::default() };
-        let (text, page) = (&document, &record);
-        let page = Page {
+        let told = Told::Event(event);
+        // the record key is made here, so no token of ours came in as it
+        let around = Around {
             policy,
             source,
             workspace,
             rules,
-            event,
+            told,
             asked,
-            document: text,
-            fields,
-            sealed_input,
-            test,
-            read: false,
-            record: page,
+            sealed_input: false,
+            record: &record,
             detected: &[],
         };
+        let page = Page { around, document: &document, fields, sealed_input, test };
         page.write(sealer, outputs)?;
         let marked = outputs.protected.key != record.key;
         match shown(&document, located, fields) {
