@@ -15,6 +15,7 @@ use super::policy::Policy;
 use super::protect::{OWN_HEADERS, POLICY_HEADER, STAGE_HEADER};
 use super::rules::{Rules, Told, Verdict};
 use super::settings::{Detection, Source, SourceKind, Stage, View};
+use super::spare::Spare;
 use super::tally::{Actions, Tally};
 use super::value::{TokenRefused, WorkspaceSealer};
 use crate::record::{Header, Record};
@@ -71,14 +72,14 @@ impl Around<'_> {
             Some(key) => self.key(key, sealer, tally)?,
             None => None,
         };
-        let mut headers = Vec::with_capacity(record.headers.len() + 2);
+        let mut headers = sealer.spare.headers();
         for (index, header) in record.headers.iter().enumerate().filter(|(_, header)| self.may_pass(header)) {
             headers.extend(self.header(index, header, sealer, tally)?);
         }
         if policy.stage(workspace) == Stage::Configured {
-            headers.push(Header { name: STAGE_HEADER.to_owned(), value: Some(b"configured".to_vec()) });
+            headers.push(sealer.spare.header(STAGE_HEADER, Some(b"configured")));
         }
-        headers.push(policy_header(policy));
+        headers.push(policy_header(policy, sealer.spare));
         Ok(Record { key, value, headers, timestamp: record.timestamp })
     }
 
@@ -93,11 +94,11 @@ impl Around<'_> {
     ) -> Result<Record, Reason> {
         let &Self { policy, workspace, record, .. } = self;
         let listed = |(_, header): &(usize, &Header)| self.may_pass(header) && view.headers.contains(&header.name);
-        let mut headers = Vec::new();
+        let mut headers = sealer.spare.headers();
         for (index, header) in record.headers.iter().enumerate().filter(listed) {
             headers.extend(self.shown_header(view, index, header, sealer, actions)?);
         }
-        headers.push(policy_header(policy));
+        headers.push(policy_header(policy, sealer.spare));
         let pinned = policy.pinned(topic, Some(workspace)).map(|pinning| pinning.id);
         let key = record.key.as_ref().map(|key| sealer.view_key(key, &view.name, pinned)).transpose()?;
         Ok(Record { key, value, headers, timestamp: record.timestamp })
@@ -124,7 +125,7 @@ impl Around<'_> {
     }
 
     fn key(&self, key: &[u8], sealer: &mut WorkspaceSealer, tally: &mut Tally) -> Result<Option<Vec<u8>>, Reason> {
-        let Some(verdict) = self.enforced(self.rules.key()) else { return Ok(Some(key.to_vec())) };
+        let Some(verdict) = self.enforced(self.rules.key()) else { return Ok(Some(sealer.spare.copy(key))) };
         match verdict.protect {
             _ if self.source.kind == SourceKind::Profile => self.seal(key, sealer, tally).map(Some),
             Protect::Drop => Ok(None),
@@ -141,12 +142,12 @@ impl Around<'_> {
         tally: &mut Tally,
     ) -> Result<Option<Header>, Reason> {
         let Some(verdict) = self.enforced(self.verdict(index, header)) else {
-            return Ok(Some(header.clone()));
+            return Ok(Some(again(header, sealer.spare)));
         };
         let value = match (verdict.protect, &header.value) {
             (Protect::Drop, _) => None,
             (Protect::Mask, _) if verdict.mask == Mask::Drop => None,
-            (_, None) => return Ok(Some(header.clone())),
+            (_, None) => return Ok(Some(again(header, sealer.spare))),
             (Protect::Mask, Some(_)) => {
                 tally.fields.masked += 1;
                 masked(verdict.mask)
@@ -196,7 +197,7 @@ impl Around<'_> {
         let (Some(verdict), Some(value)) = (verdict.filter(hides), &header.value) else {
             actions.kept += u64::from(verdict.is_some());
             let goes = verdict.filter(hides).is_some_and(|verdict| verdict.mask == Mask::Drop);
-            return Ok((!goes).then(|| header.clone()));
+            return Ok((!goes).then(|| again(header, sealer.spare)));
         };
         let value = match (verdict.mask, std::str::from_utf8(value)) {
             (Mask::Drop, _) => {
@@ -226,8 +227,12 @@ fn masked(mask: Mask) -> Option<Vec<u8>> {
     }
 }
 
-pub(super) fn policy_header(policy: &Policy) -> Header {
-    Header { name: POLICY_HEADER.to_owned(), value: Some(policy.version().to_string().into_bytes()) }
+pub(super) fn policy_header(policy: &Policy, spare: &mut Spare) -> Header {
+    spare.header(POLICY_HEADER, Some(policy.version_text().as_bytes()))
+}
+
+fn again(header: &Header, spare: &mut Spare) -> Header {
+    spare.header(&header.name, header.value.as_deref())
 }
 
 /// Whether a header is named like sivcar's own, in any case of letters: such do not come in from outside.

@@ -57,6 +57,15 @@ pub fn key_name(case: Case, key: &str) -> String {
     }
 }
 
+/// Whether `key` is compared as `name`, which is ASCII and lower case.
+pub fn is_named(case: Case, key: &str, name: &str) -> bool {
+    match case {
+        Case::Exact => key == name,
+        Case::Fold if key.is_ascii() => key.eq_ignore_ascii_case(name),
+        Case::Fold => fold::name(key) == name,
+    }
+}
+
 impl<T: Copy + PartialEq> Automaton<T> {
     /// An automaton without paths, that compares names by `case`.
     pub fn new(case: Case) -> Self {

@@ -4,11 +4,10 @@
 //! Always holds: fields stand in document order; an element of an array has the states of its array; a number that no sealing
 //! could bring into canonical form is refused wherever a mark covers it. Deliberately not here: what is done with a field.
 
-use super::automaton::Active;
+use super::automaton::{Active, is_named};
 use super::canonical;
 use super::detect::{Detected, Detector, Question};
 use super::error::Reason;
-use super::fold;
 use super::hook::{self, Asked};
 use super::layout::{Holds, Located};
 use super::mark::On;
@@ -143,7 +142,7 @@ impl Fields {
         active: &Active,
     ) -> Result<(), Reason> {
         let key = document.name(member).unwrap_or_default();
-        if at_root && is_own(search.case, &key) {
+        if at_root && is_named(search.case, &key, OWN_MEMBER) {
             self.own.push(member);
             return Ok(());
         }
@@ -328,13 +327,5 @@ fn enter_containers(search: &Search, node: usize, active: &mut Active) {
                 active.insert(place, state);
             }
         }
-    }
-}
-
-fn is_own(case: Case, key: &str) -> bool {
-    match case {
-        Case::Exact => key == OWN_MEMBER,
-        Case::Fold if key.is_ascii() => key.eq_ignore_ascii_case(OWN_MEMBER),
-        Case::Fold => fold::name(key) == OWN_MEMBER,
     }
 }

@@ -42,7 +42,8 @@ impl Page<'_> {
         let &Page { around, document, fields, sealed_input, test } = self;
         let Around { policy, source, workspace, rules, .. } = around;
         let length = document.text().len();
-        let mut bytes = Vec::with_capacity(length * 2);
+        let mut bytes = sealer.spare.value();
+        bytes.reserve(length * 2);
         let mut editor = ProtectedEditor {
             rules,
             fields,
@@ -59,7 +60,8 @@ impl Page<'_> {
         }
         outputs.protected = around.protected(Some(bytes), sealer, &mut outputs.tally)?;
         for (index, view, topic) in views_of(policy, source) {
-            let mut bytes = Vec::with_capacity(length);
+            let mut bytes = sealer.spare.value();
+            bytes.reserve(length);
             let actions = &mut outputs.tally.views;
             let mut editor = ViewEditor { view, index, rules, fields, test, sealer, actions };
             splice(document, &mut editor, Sight::Unlisted, &mut bytes)?;

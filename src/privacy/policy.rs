@@ -22,6 +22,8 @@ use super::since::{self, Effective};
 #[derive(Debug)]
 pub struct Policy {
     version: u64,
+    /// The same, decimal: a header of every output.
+    version_text: String,
     settings: Arc<Settings>,
     layouts: Vec<CompiledLayout>,
     workspaces: HashMap<String, WorkspaceRules>,
@@ -104,6 +106,7 @@ impl Policy {
         let around = applying(|key| key.on.is_around(), table)?;
         Ok(Policy {
             version: table.version,
+            version_text: table.version.to_string(),
             settings: Arc::new(settings.clone()),
             layouts: settings.sources.iter().map(CompiledLayout::new).collect(),
             workspaces: names
@@ -119,6 +122,11 @@ impl Policy {
     /// Offset of the last control record in it, plus one.
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// The same, decimal.
+    pub(super) fn version_text(&self) -> &str {
+        &self.version_text
     }
 
     /// Whether anything concerns profiles anywhere after the version `through`: a mark became newly effective, a workspace is to be

@@ -16,7 +16,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::around::{self, Around};
-use super::automaton::key_name;
+use super::automaton::is_named;
 use super::canonical;
 use super::derived;
 use super::detect::Detector;
@@ -33,6 +33,7 @@ use super::policy::Policy;
 use super::rules::{Told, Verdict};
 use super::scan::{self, Document, Kind, Tape};
 use super::settings::{IDENTIFY, Source, SourceKind, is_name};
+use super::spare::Spare;
 use super::tally::Tally;
 use super::value::ValueSealer;
 use crate::record::Record;
@@ -104,9 +105,11 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    pub(super) fn clear(&mut self) {
+    /// Forgets everything; the records' buffers are kept in `spare`.
+    pub(super) fn clear(&mut self, spare: &mut Spare) {
         self.tally.clear();
-        self.views.clear();
+        spare.keep(std::mem::take(&mut self.protected));
+        self.views.drain(..).for_each(|(_, record)| spare.keep(record));
         (self.identity, self.partitioned_by) = (None, None);
     }
 }
@@ -151,6 +154,11 @@ impl Protector {
         self.policy = policy;
     }
 
+    /// Takes back the buffers of a record that it made.
+    pub fn reuse(&mut self, record: Record) {
+        self.sealer.spare.keep(record);
+    }
+
     /// Protects `record`, read from the source with index `source`, and writes what it gives to `outputs`.
     ///
     /// # Errors
@@ -171,7 +179,7 @@ impl Protector {
         outputs: &mut Outputs,
     ) -> Result<(), Rejection> {
         let policy = Arc::clone(&self.policy);
-        outputs.clear();
+        outputs.clear(&mut self.sealer.spare);
         if record.bytes() > policy.settings().limits.record_bytes {
             return Err(Reason::TooLarge.into());
         }
@@ -317,9 +325,9 @@ fn identity(
     located: &Located,
     workspace: &str,
 ) -> Result<Option<Identity>, Reason> {
-    let name = |node| key_name(source.case, &layout::word_text(document, node));
-    let tells = source.kind == SourceKind::Profile || located.event.is_some_and(|node| name(node) == IDENTIFY);
-    let Some(node) = located.id.filter(|_| source.state.is_some() && tells) else { return Ok(None) };
+    let identifies = |node| is_named(source.case, &layout::word_text(document, node), IDENTIFY);
+    let tells = || source.kind == SourceKind::Profile || located.event.is_some_and(identifies);
+    let Some(node) = located.id.filter(|_| source.state.is_some() && tells()) else { return Ok(None) };
     Ok(Some(Identity { workspace: workspace.to_owned(), id: id_text(document, node)? }))
 }
 

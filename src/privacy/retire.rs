@@ -36,8 +36,9 @@ impl Protector {
         let source = &policy.settings().sources[source];
         let Ok(mut sealer) = self.sealer.of(workspace) else { return Vec::new() };
         let mut retired = Vec::new();
+        let header = policy_header(&policy, sealer.spare);
         let mut retire = |place, key| {
-            let record = Record { key: Some(key), headers: vec![policy_header(&policy)], ..Record::default() };
+            let record = Record { key: Some(key), headers: vec![header.clone()], ..Record::default() };
             retired.push((place, record));
         };
         let pinning = policy.pinned(&source.protected, Some(workspace));

@@ -80,7 +80,7 @@ impl Protector {
         timestamp: i64,
         outputs: &mut Outputs,
     ) -> Result<Concerned, Rejection> {
-        outputs.clear();
+        outputs.clear(&mut self.sealer.spare);
         let policy = Arc::clone(&self.policy);
         let settings = policy.settings();
         let source = &settings.sources[profiles];

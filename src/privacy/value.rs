@@ -15,14 +15,16 @@ use super::keyset::Keyring;
 use super::rules::NamedDomain;
 use super::scan::{Document, Kind};
 use super::seal::{self, Associated, Sealer, Sealers};
+use super::spare::Spare;
 
-/// The sealers of one worker, by keyset, and the buffers of one value.
+/// The sealers of one worker, by keyset, the buffers of one value, and those of records that are gone.
 pub struct ValueSealer {
     keyring: Arc<Keyring>,
     sealers: Sealers,
     plaintext: Vec<u8>,
     associated: Vec<u8>,
     sealed: Vec<u8>,
+    pub(super) spare: Spare,
 }
 
 /// Why a token on the way in was not passed but sealed like any other value.
@@ -41,12 +43,15 @@ pub struct WorkspaceSealer<'a> {
     plaintext: &'a mut Vec<u8>,
     associated: &'a mut Vec<u8>,
     sealed: &'a mut Vec<u8>,
+    /// Where the outputs' buffers come from.
+    pub(super) spare: &'a mut Spare,
 }
 
 impl ValueSealer {
     /// A sealer over `keyring`; ciphers are built when they are first needed.
     pub fn new(keyring: Arc<Keyring>) -> Self {
-        Self { keyring, sealers: Sealers::default(), plaintext: Vec::new(), associated: Vec::new(), sealed: Vec::new() }
+        let (sealers, plaintext, associated, sealed, spare) = Default::default();
+        Self { keyring, sealers, plaintext, associated, sealed, spare }
     }
 
     /// The sealer of `workspace`'s keyset.
@@ -54,9 +59,9 @@ impl ValueSealer {
     /// # Errors
     /// [`Reason::KeysetMissing`]; another workspace's keyset is never taken instead.
     pub fn of<'a>(&'a mut self, workspace: &'a str) -> Result<WorkspaceSealer<'a>, Reason> {
-        let Self { keyring, sealers, plaintext, associated, sealed } = self;
+        let Self { keyring, sealers, plaintext, associated, sealed, spare } = self;
         let sealer = sealers.of(keyring.of(workspace).ok_or(Reason::KeysetMissing)?);
-        Ok(WorkspaceSealer { workspace, sealer, plaintext, associated, sealed })
+        Ok(WorkspaceSealer { workspace, sealer, plaintext, associated, sealed, spare })
     }
 
     /// The ciphers of `workspace`'s keyset.
@@ -165,7 +170,7 @@ impl WorkspaceSealer<'_> {
         let id = pinned.unwrap_or_else(|| self.primary());
         let done = self.sealer.seal_under(id, self.associated, bytes, self.sealed);
         done.map_err(|_| Reason::KeysetMissing)?;
-        let mut token = Vec::new();
+        let mut token = self.spare.bytes();
         seal::token(self.sealed, &mut token);
         Ok(token)
     }

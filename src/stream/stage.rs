@@ -16,7 +16,7 @@ use super::task::Told;
 use super::topics::wire_bytes;
 use super::transaction::{BatchTally, PATIENCE, retry};
 use super::worker::{Membership, Worker};
-use crate::record::Partition;
+use crate::record::{Partition, Record};
 
 /// How often a walk's progress is told in the status topic, and how often that there are more or fewer profiles.
 const STATUS_EVERY: Duration = Duration::from_millis(500);
@@ -71,11 +71,17 @@ pub(super) fn producer<P>(slot: &mut Option<P>) -> Result<&mut P, Fault> {
     slot.as_mut().ok_or_else(|| Fault::Fatal("the producer is gone".to_owned()))
 }
 
-/// Produces `outputs` and counts their bytes.
-fn send<P: Producer>(producer: &mut P, outputs: &mut Vec<Outgoing>, tally: &mut BatchTally) -> Result<(), Fault> {
+/// Produces `outputs`, counts their bytes, and gives the records to `sent`, for their buffers.
+fn send<P: Producer>(
+    producer: &mut P,
+    outputs: &mut Vec<Outgoing>,
+    tally: &mut BatchTally,
+    mut sent: impl FnMut(Record),
+) -> Result<(), Fault> {
     for output in outputs.drain(..) {
         tally.output_bytes += wire_bytes(&output.record);
         producer.produce(&output)?;
+        sent(output.record);
     }
     Ok(())
 }
@@ -113,7 +119,8 @@ impl<L: Log> Worker<L> {
                 Some(held) => *held = end,
                 None => drop(staged.ends.insert(fetched.partition.clone(), end)),
             }
-            send(producer(&mut self.producer)?, &mut outputs, &mut staged.tally)?;
+            let reuse = |record| pipeline.protector.reuse(record);
+            send(producer(&mut self.producer)?, &mut outputs, &mut staged.tally, reuse)?;
         }
         if most > 0 && self.is_walking() {
             self.stage_walks(staged, began + longest)?;
@@ -156,7 +163,7 @@ impl<L: Log> Worker<L> {
             outputs.push(Outgoing { topic, partition: Some(0), record: status.record(partition) });
             staged.told.push((partition.clone(), Told { at: Instant::now(), policy, settled, count }));
         }
-        send(producer(&mut self.producer)?, &mut outputs, &mut staged.tally)
+        send(producer(&mut self.producer)?, &mut outputs, &mut staged.tally, drop)
     }
 
     /// Stages what the walks bring: a share of the transaction for each task that has one, and a task's unchanged position where it
@@ -188,7 +195,8 @@ impl<L: Log> Worker<L> {
                 let hand = &mut Hand { store, overlay };
                 let tally = &mut staged.tally;
                 outputs.extend(pipeline.walk_one(task.source, partition, key, hand, treatment, tally)?);
-                send(producer(&mut self.producer)?, &mut outputs, &mut staged.tally)?;
+                let reuse = |record| pipeline.protector.reuse(record);
+                send(producer(&mut self.producer)?, &mut outputs, &mut staged.tally, reuse)?;
                 done += 1;
             }
             if walk.next(done).is_none() {
@@ -197,7 +205,7 @@ impl<L: Log> Worker<L> {
                 if !store.has_passed(overlay) {
                     outputs.push(pipeline.settled_through(task.source, partition, walk.target)?);
                 }
-                send(producer(&mut self.producer)?, &mut outputs, &mut staged.tally)?;
+                send(producer(&mut self.producer)?, &mut outputs, &mut staged.tally, drop)?;
             }
             staged.walked.insert(partition.clone(), done);
             staged.ends.entry(partition.clone()).or_insert(End { offset: task.position, timestamp: None });

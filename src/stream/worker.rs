@@ -165,7 +165,7 @@ impl<L: Log> Worker<L> {
     /// nothing twice.
     fn admit(&mut self, known: usize) {
         let tasks = &mut self.tasks;
-        let expected = |fetched: &Fetched| {
+        let mut expected = |fetched: &Fetched| {
             let Some(task) = tasks.get_mut(&fetched.partition) else { return false };
             task.missed |= !task.is_open();
             if !task.is_open() || task.paused || fetched.offset < task.next {
@@ -174,8 +174,11 @@ impl<L: Log> Worker<L> {
             task.next = fetched.offset + 1;
             true
         };
-        let came = self.batch.split_off(known);
-        self.batch.extend(came.into_iter().filter(expected));
+        let mut index = 0;
+        self.batch.retain(|fetched| {
+            index += 1;
+            index <= known || expected(fetched)
+        });
     }
 
     /// Takes in a change of what this worker owns; records of what goes leave the batch.
