@@ -1,6 +1,8 @@
 //! The core on one event of about 1 KB with three marks and one view, beside peers in the same run: the naive way, and serde_json alone.
 //! Ratios between the lines are what counts; absolute times are the machine's.
 
+#[path = "parts/counted.rs"]
+mod counted;
 #[path = "parts/figures.rs"]
 #[expect(dead_code, reason = "another bench needs the rest")]
 mod figures;
@@ -102,6 +104,29 @@ fn beside_the_naive() {
     );
 }
 
+/// What is counted under valgrind: so many records, by sivcar or in one of the naive ways.
+fn work(who: &str, count: u64) {
+    let records: Vec<Record> = (0..100).map(record).collect();
+    let (mut protector, mut outputs, mut naive) =
+        (protector(), Outputs::default(), Naive::new(KEY_ID, KEY, who == "kept"));
+    for record in records.iter().cycle().take(count as usize) {
+        match who {
+            "ours" => black_box(protector.protect(0, black_box(record), &mut outputs)).expect("a good record"),
+            _ => drop(black_box(theirs(&mut naive, black_box(record)))),
+        }
+    }
+}
+
+/// The same figures in instructions, where valgrind is there to count them.
+fn in_instructions() {
+    let [Some(ours), Some(fresh), Some(kept)] = ["ours", "fresh", "kept"].map(counted::instructions) else {
+        return eprintln!("instructions are not counted: valgrind is not here");
+    };
+    eprintln!("instructions per record of sivcar, naive, naive with its cipher kept: {ours} {fresh} {kept}");
+    row("core in instructions, naive", &[fresh / ours], "instructions of trees and a cipher per value ÷ sivcar's");
+    row("core in instructions, cipher kept", &[kept / ours], "instructions of trees and one cipher ÷ sivcar's");
+}
+
 fn core(criterion: &mut Criterion) {
     let mut protector = protector();
     let record = record(42);
@@ -130,10 +155,14 @@ fn core(criterion: &mut Criterion) {
 criterion_group!(benches, core);
 
 fn main() {
+    if let Some((who, count)) = counted::ordered() {
+        return work(&who, count);
+    }
     benches();
     Criterion::default().configure_from_args().final_summary();
     // a filter asks for one of the others
     if is_wanted() && std::env::args().len() == 2 {
         beside_the_naive();
+        in_instructions();
     }
 }

@@ -32,7 +32,7 @@ const RECORDS: u64 = 2_000;
 
 fn protector(detection: &str) -> Protector {
     let around = Surroundings { name: "bench", folder: Path::new(""), environment: &|_| None, host: "bench" };
-    let sources = SOURCES.replacen("[[source]]", &format!("[[source]]\ndetection = \"{detection}\""), 1);
+    let sources = SOURCES.replacen("\"off\"", &format!("\"{detection}\""), 1);
     let text = format!("[kafka]\n\"bootstrap.servers\" = \"none:1\"\n[keys]\nfile = \"none\"\n{sources}");
     let config = Config::parse(&text, &around).expect("the configuration is sound");
     let mut table = Table::default();

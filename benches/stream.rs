@@ -21,6 +21,8 @@ mod mirror;
 mod naive;
 #[path = "parts/orders.rs"]
 mod orders;
+#[path = "parts/plot.rs"]
+mod plot;
 #[path = "../tests/integration/sidecar.rs"]
 #[expect(dead_code, reason = "the integration tests' process can do more")]
 mod sidecar;
@@ -79,6 +81,7 @@ fn main() {
     let topics: Vec<&str> = [RAW].iter().chain(OUTPUTS).chain(TWINS).chain(&NAIVE).copied().collect();
     let mut cluster = Cluster::new(1, &topics, SOURCES);
     let (mut held, mut rates, mut costs) = (Vec::new(), [const { Vec::new() }; 3], Vec::new());
+    let mut drawn = ["mirror: the limit", "sivcar", "naive", "naive, cipher kept"].map(|name| (name, Vec::new()));
     for round in 0..rounds {
         let from = cluster.ends(RAW);
         cluster.feed(RAW, events, |number| (key(number), order(number)));
@@ -98,8 +101,12 @@ fn main() {
         for (ratios, peer) in rates.iter_mut().zip([&limit, &fresh, &kept]) {
             ratios.push(ours.rate / peer.rate);
         }
+        for ((_, ratios), turn) in drawn.iter_mut().zip([&limit, &ours, &fresh, &kept]) {
+            ratios.push(turn.rate / limit.rate);
+        }
         costs.extend(ours.processor.zip(limit.processor).map(|(ours, limit)| ours / limit));
     }
+    plot::write("docs/runs/stream.svg", "Records per second ÷ those of bare librdkafka", &drawn);
     let [limit, fresh, kept] = rates;
     row(
         "throughput, to the mirror's",

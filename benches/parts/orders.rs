@@ -5,6 +5,7 @@ pub const SOURCES: &str = r#"
 [[source]]
 topic = "raw.events"
 kind = "event"
+detection = "off"
 protected = "protected.events"
 dead-letters = "dead"
 [[view]]

@@ -7,11 +7,13 @@ pub const SOURCES: &str = r#"
 [[source]]
 topic = "raw.events"
 kind = "event"
+detection = "off"
 protected = "protected.events"
 dead-letters = "dead"
 [[source]]
 topic = "raw.users"
 kind = "profile"
+detection = "off"
 state = "merge"
 protected = "protected.users"
 dead-letters = "dead"
