@@ -6,6 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+pub mod spare;
+
 /// One header of a record. A Kafka header may repeat a name and may have no value.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Header {

@@ -20,7 +20,7 @@ use super::fault;
 use super::inspector::Inspector;
 use super::raw::{Event, Polled, seat};
 use super::settings::Settings;
-use crate::record::Partition;
+use crate::record::{Partition, Record};
 use crate::stream::log::{self, Bounds, Committed, Fault, Fetched, Rebalance};
 
 /// How long committed offsets are waited for; a pending transaction may hold them longer, so the caller asks again.
@@ -134,6 +134,10 @@ impl log::Consumer for Consumer {
             }
         }
         Ok(None)
+    }
+
+    fn reuse(&mut self, record: Record) {
+        self.client.reuse(record);
     }
 
     fn assign(&mut self, starts: &[(Partition, i64)]) -> Result<(), Fault> {

@@ -3,7 +3,7 @@
 //! Three things are read straight from librdkafka. *Events* ([`Polled::poll`], [`listen`]): rdkafka drops the partition and offset
 //! of an error event, the text of a consumer's, and panics on a header name that is not UTF-8. *Membership* ([`seat`]): rdkafka
 //! hides the group's generation and the member id. *Committed texts* ([`committed_texts`]): rdkafka panics where one is not UTF-8.
-//! Staging records and taking their reports is [`Outlet`]'s.
+//! Copying a record out of a message is [`inlet`]'s, staging records and taking their reports [`Outlet`]'s.
 //!
 //! Always holds: every event is destroyed once, after all that is borrowed from it was copied; nothing borrowed from
 //! librdkafka leaves this file; a queue dies before its client. Deliberately not here: what an event means.
@@ -24,9 +24,11 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::context::Context;
-use crate::record::{Header, Partition, Record};
+use crate::record::spare::Spare;
+use crate::record::{Partition, Record};
 use crate::stream::log::Fetched;
 
+mod inlet;
 mod outlet;
 
 pub(super) use outlet::{Outlet, Report};
@@ -52,7 +54,11 @@ pub(super) struct Polled {
     queue: NonNull<native::rd_kafka_queue_t>,
     client: BaseConsumer<Context>,
     topics: Vec<Arc<str>>,
+    spare: Spare,
 }
+
+/// What is kept of records that are gone: as much as a consumer fetches ahead.
+const SPARE_BYTES: usize = 16 << 20;
 
 // SAFETY: librdkafka's handles may be used from any thread (its INTRODUCTION.md, "Threads and callbacks"); the queue is only
 // touched through `&mut self`.
@@ -63,12 +69,17 @@ impl Polled {
     pub(super) fn new(client: BaseConsumer<Context>) -> Option<Self> {
         // SAFETY: the pointer is that of a live client, borrowed for this call.
         let queue = unsafe { native::rd_kafka_queue_get_consumer(client.client().native_ptr()) };
-        NonNull::new(queue).map(|queue| Self { queue, client, topics: Vec::new() })
+        NonNull::new(queue).map(|queue| Self { queue, client, topics: Vec::new(), spare: Spare::new(SPARE_BYTES) })
     }
 
     /// The client itself, for all that is asked through rdkafka.
     pub(super) fn client(&self) -> &BaseConsumer<Context> {
         &self.client
+    }
+
+    /// Takes back a record that it gave, for its buffers.
+    pub(super) fn reuse(&mut self, record: Record) {
+        self.spare.keep(record);
     }
 
     /// Waits at most `wait` (whole milliseconds) for one event.
@@ -102,7 +113,7 @@ impl Polled {
             return Event::Failed { code, fatal: false, text: code.to_string(), partition: Some(partition) };
         }
         // SAFETY: as above; key, payload and headers belong to the message.
-        match unsafe { record(message) } {
+        match unsafe { inlet::record(message, &mut self.spare) } {
             Some(record) => Event::Record(Fetched { partition, offset: message.offset, record }),
             None => Event::Failed {
                 code: RDKafkaErrorCode::BadMessage,
@@ -273,60 +284,6 @@ pub(super) fn committed_texts(list: &TopicPartitionList) -> Vec<String> {
     }
 }
 
-/// The record that `message` holds, copied; `None` where its headers cannot be read.
-///
-/// # Safety
-/// `message` is a live message without error.
-unsafe fn record(message: &native::rd_kafka_message_t) -> Option<Record> {
-    // SAFETY: the caller's promise.
-    let headers = unsafe { headers(message) }?;
-    // SAFETY: the caller's promise.
-    let stamp = unsafe { native::rd_kafka_message_timestamp(message, ptr::null_mut()) };
-    // SAFETY: pointer and length of key and payload belong together and to the message.
-    let (key, value) = unsafe { (bytes(message.key, message.key_len), bytes(message.payload, message.len)) };
-    let timestamp = (stamp != -1).then_some(stamp);
-    Some(Record { key: key.map(<[u8]>::to_vec), value: value.map(<[u8]>::to_vec), headers, timestamp })
-}
-
-/// The headers of `message`. A name that is not UTF-8 is replaced as Java's client does; one with a NUL ends there.
-///
-/// # Safety
-/// `message` is a live message without error.
-unsafe fn headers(message: &native::rd_kafka_message_t) -> Option<Vec<Header>> {
-    let mut list = ptr::null_mut();
-    // SAFETY: the caller's promise; the list stays the message's.
-    match unsafe { native::rd_kafka_message_headers(message, &mut list) } {
-        Code::RD_KAFKA_RESP_ERR_NO_ERROR => {}
-        Code::RD_KAFKA_RESP_ERR__NOENT => return Some(Vec::new()),
-        _ => return None,
-    }
-    // SAFETY: the list is live as long as the message.
-    unsafe { entries(list) }
-}
-
-/// The headers in `list`, copied; see [`headers`].
-///
-/// # Safety
-/// `list` is a live list that nobody changes meanwhile.
-unsafe fn entries(list: *const native::rd_kafka_headers_t) -> Option<Vec<Header>> {
-    // SAFETY: the caller's promise.
-    let count = unsafe { native::rd_kafka_header_cnt(list) };
-    (0..count)
-        .map(|index| {
-            let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
-            // SAFETY: the caller's promise; name and value are copied at once.
-            unsafe {
-                match native::rd_kafka_header_get_all(list, index, &mut name, &mut value, &mut size) {
-                    Code::RD_KAFKA_RESP_ERR_NO_ERROR => {
-                        Some(Header { name: text(name), value: bytes(value, size).map(<[u8]>::to_vec) })
-                    }
-                    _ => None,
-                }
-            }
-        })
-        .collect()
-}
-
 /// The elements of a list; none where it is null.
 ///
 /// # Safety
@@ -367,25 +324,6 @@ unsafe fn text(start: *const c_char) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_hostile_header_is_read_and_harms_nothing() {
-        // SAFETY: the list is made, filled, read and destroyed here alone.
-        let read = unsafe {
-            let list = native::rd_kafka_headers_new(4);
-            for (name, value) in [(&b"a\xffb"[..], Some(&b"1"[..])), (b"sivcar-policy\0x", None), (b"", Some(b""))] {
-                let start = value.map_or(ptr::null(), |value| value.as_ptr().cast());
-                let size = value.map_or(0, <[u8]>::len).cast_signed();
-                native::rd_kafka_header_add(list, name.as_ptr().cast(), name.len().cast_signed(), start, size);
-            }
-            let read = entries(list);
-            native::rd_kafka_headers_destroy(list);
-            read.expect("a list")
-        };
-        let wanted = [("a\u{fffd}b", Some(b"1".to_vec())), ("sivcar-policy", None), ("", Some(Vec::new()))];
-        let read: Vec<_> = read.into_iter().map(|header| (header.name, header.value)).collect();
-        assert_eq!(read, wanted.map(|(name, value)| (name.to_owned(), value)));
-    }
 
     #[test]
     fn a_committed_text_that_is_no_text_is_read() {

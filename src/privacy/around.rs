@@ -15,9 +15,9 @@ use super::policy::Policy;
 use super::protect::{OWN_HEADERS, POLICY_HEADER, STAGE_HEADER};
 use super::rules::{Rules, Told, Verdict};
 use super::settings::{Detection, Source, SourceKind, Stage, View};
-use super::spare::Spare;
 use super::tally::{Actions, Tally};
 use super::value::{TokenRefused, WorkspaceSealer};
+use crate::record::spare::Spare;
 use crate::record::{Header, Record};
 
 /// One record's surroundings, with what they are held against.

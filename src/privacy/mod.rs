@@ -32,7 +32,6 @@ pub mod scan;
 pub mod seal;
 pub mod settings;
 pub mod since;
-pub mod spare;
 pub mod splice;
 pub mod synthetic;
 pub mod tally;

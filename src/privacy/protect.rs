@@ -33,10 +33,10 @@ use super::policy::Policy;
 use super::rules::{Told, Verdict};
 use super::scan::{self, Document, Kind, Tape};
 use super::settings::{IDENTIFY, Source, SourceKind, is_name};
-use super::spare::Spare;
 use super::tally::Tally;
 use super::value::ValueSealer;
 use crate::record::Record;
+use crate::record::spare::Spare;
 
 pub use super::page::{OWN_HEADERS, POLICY_HEADER, STAGE_HEADER, SYNTHETIC_HEADER};
 

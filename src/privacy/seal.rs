@@ -8,7 +8,8 @@
 
 use std::sync::Arc;
 
-use aes_siv::siv::{Aes256Siv, IV_SIZE};
+use aes::Aes256Enc;
+use aes_siv::siv::{CmacSiv, IV_SIZE};
 use aes_siv::{KeyInit, Tag};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -133,12 +134,13 @@ impl Sealer {
 /// One key, ready for use.
 struct Cipher {
     id: u32,
-    siv: Aes256Siv,
+    /// SIV only ever encrypts blocks: the round keys for decrypting them would be made for each value too.
+    siv: CmacSiv<Aes256Enc>,
 }
 
 impl Cipher {
     fn new(key: &Key) -> Self {
-        let siv = Aes256Siv::new_from_slice(key.material()).expect("a key of a keyset has 64 bytes");
+        let siv = CmacSiv::new_from_slice(key.material()).expect("a key of a keyset has 64 bytes");
         Self { id: key.id(), siv }
     }
 

@@ -15,7 +15,10 @@ use super::keyset::Keyring;
 use super::rules::NamedDomain;
 use super::scan::{Document, Kind};
 use super::seal::{self, Associated, Sealer, Sealers};
-use super::spare::Spare;
+use crate::record::spare::Spare;
+
+/// What is kept of records that are gone: a few outputs, so that rare ones of a megabyte are not held.
+const SPARE_BYTES: usize = 1 << 20;
 
 /// The sealers of one worker, by keyset, the buffers of one value, and those of records that are gone.
 pub struct ValueSealer {
@@ -50,7 +53,8 @@ pub struct WorkspaceSealer<'a> {
 impl ValueSealer {
     /// A sealer over `keyring`; ciphers are built when they are first needed.
     pub fn new(keyring: Arc<Keyring>) -> Self {
-        let (sealers, plaintext, associated, sealed, spare) = Default::default();
+        let (sealers, plaintext, associated, sealed) = Default::default();
+        let spare = Spare::new(SPARE_BYTES);
         Self { keyring, sealers, plaintext, associated, sealed, spare }
     }
 

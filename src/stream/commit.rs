@@ -189,7 +189,7 @@ impl<L: Log> Worker<L> {
 
     fn advance(&mut self, mut staged: Staged) -> u64 {
         self.aborts = 0;
-        self.batch.drain(..staged.taken);
+        self.batch.drain(..staged.taken).for_each(|fetched| self.consumer.reuse(fetched.record));
         for (partition, end) in &staged.ends {
             if self.careful.get(partition).is_some_and(|careful| end.offset >= *careful) {
                 self.careful.remove(partition);

@@ -104,6 +104,9 @@ pub trait Consumer {
     /// any more and will not be one again: its owner joins anew.
     fn poll(&mut self, max: usize, wait: Duration, batch: &mut Vec<Fetched>) -> Result<Option<Rebalance>, Fault>;
 
+    /// Takes back a record that it gave, for its buffers.
+    fn reuse(&mut self, _record: Record) {}
+
     /// Answers [`Rebalance::Assign`]: each partition is read from the given offset.
     fn assign(&mut self, starts: &[(Partition, i64)]) -> Result<(), Fault>;
 
