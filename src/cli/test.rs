@@ -4,6 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde_json::{Value, json};
+
 use super::exit::{Failure, Outcome};
 use super::filter::{Streams, each_line};
 use super::offline;
@@ -30,6 +32,19 @@ pub struct Args {
     /// A header that every record has beside its document, as a collector would set it; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = header)]
     header: Vec<Header>,
+    /// How it is written: text for people, or json, one object per document
+    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
+    output: Output,
+}
+
+/// How what fired is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    /// A table, then every output.
+    #[default]
+    Text,
+    /// One object per document.
+    Json,
 }
 
 /// Runs the command.
@@ -49,7 +64,10 @@ pub fn run(args: &Args, streams: Streams) -> Result<Outcome, Failure> {
         // what was protected is UTF-8
         let fired = std::str::from_utf8(line).map_or(Vec::new(), |text| protector.fired(source, text));
         let views = outputs.views.iter().map(|(index, record)| (config.settings.views[*index].name.as_str(), record));
-        block(&fired, &outputs.protected, views, out);
+        match args.output {
+            Output::Text => block(&fired, &outputs.protected, views, out),
+            Output::Json => object(&fired, &outputs.protected, views, out),
+        }
         Ok(())
     })
 }
@@ -65,13 +83,8 @@ fn block<'a>(
         |column: fn(&Fired) -> &str| fired.iter().map(|fired| column(fired).chars().count()).max().unwrap_or_default();
     let (path, rule) = (width(|fired| &fired.path), width(|fired| &fired.rule));
     for fired in fired {
-        let done = match (fired.protect, &fired.domain) {
-            (Protect::Encrypt, Some(domain)) => format!("encrypt as {domain}"),
-            (Protect::Encrypt, None) => "encrypt".to_owned(),
-            (Protect::Mask, _) => "mask".to_owned(),
-            (Protect::Drop, _) => "drop".to_owned(),
-            (Protect::None, _) => "none".to_owned(),
-        };
+        let domain = fired.domain.as_ref().map(|domain| format!(" as {domain}")).unwrap_or_default();
+        let done = format!("{}{domain}", word(fired.protect));
         let mask = format!("{:?}", fired.mask).to_lowercase();
         // writing to memory cannot fail
         let _ = writeln!(out, "{:path$}  {:rule$}  {done}; level {}, mask {mask}", fired.path, fired.rule, fired.level);
@@ -86,4 +99,54 @@ fn block<'a>(
             let _ = writeln!(out, "  {}: {}", header.name.escape_debug(), value.escape_debug());
         }
     }
+}
+
+fn word(protect: Protect) -> &'static str {
+    match protect {
+        Protect::Encrypt => "encrypt",
+        Protect::Mask => "mask",
+        Protect::Drop => "drop",
+        Protect::None => "none",
+    }
+}
+
+/// The same as one line of JSON; documents stand in it as they are.
+fn object<'a>(
+    fired: &[Fired],
+    protected: &Record,
+    views: impl Iterator<Item = (&'a str, &'a Record)>,
+    out: &mut Vec<u8>,
+) {
+    let rules: Vec<Value> = fired
+        .iter()
+        .map(|fired| {
+            json!({
+                "path": fired.path,
+                "rule": fired.rule,
+                "protect": word(fired.protect),
+                "domain": fired.domain,
+                "level": fired.level,
+                "mask": fired.mask,
+            })
+        })
+        .collect();
+    // writing to memory cannot fail
+    let _ = write!(out, "{{\"fired\":{},\"protected\":", Value::Array(rules));
+    as_json(protected, out);
+    out.extend_from_slice(b",\"views\":{");
+    for (index, (name, record)) in views.enumerate() {
+        let comma = if index > 0 { "," } else { "" };
+        let _ = write!(out, "{comma}{}:", json!(name));
+        as_json(record, out);
+    }
+    out.extend_from_slice(b"}}");
+}
+
+fn as_json(record: &Record, out: &mut Vec<u8>) {
+    let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+    let headers = record.headers.iter().map(|header| json!([header.name, header.value.as_ref().map(text)]));
+    let _ = write!(out, "{{\"headers\":{},\"value\":", Value::Array(headers.collect()));
+    // a line of input has no line feed, and what is put into it neither
+    out.extend_from_slice(record.value.as_deref().unwrap_or(b"null").trim_ascii());
+    out.push(b'}');
 }

@@ -81,6 +81,28 @@ fn test_tells_which_rule_fires_where_and_what_every_output_is() {
 }
 
 #[test]
+fn test_tells_programs_the_same() {
+    let bench = Bench::new();
+    let input = "{\"workspace\":\"acme\", \"params\":{\"email\":\"ann@example.com\",\"n\":1.50,\"n\":2}}\nx\n";
+    let output = format!(
+        concat!(
+            r#"{{"fired":[{{"path":"params.email","rule":"mark email","protect":"encrypt","domain":"email","level":9999,"mask":"email"}}],"#,
+            r#""protected":{{"headers":[["sivcar-policy","4"]],"value":{{"workspace":"acme", "params":{{"email":"{}","n":1.50,"n":2}}}}}},"#,
+            r#""views":{{"debug":{{"headers":[["sivcar-policy","4"]],"value":{{"workspace":"acme", "params":{{"email":"a***@***.com","n":1.50,"n":2}}}}}}}}}}"#,
+            "\n\n"
+        ),
+        ANN
+    );
+    bench.expect(
+        "test --config sivcar.toml --source raw.events --output json",
+        input,
+        1,
+        &output,
+        "line 2: json_syntax\n",
+    );
+}
+
+#[test]
 fn protect_takes_the_headers_that_a_gate_asks_for() {
     let bench = Bench::new();
     let gate = "dead-letters = \"dead\"\ngate = { header = \"auth\", accepted = [\"jwt=1\"] }\n";
