@@ -12,6 +12,8 @@ mod error_rows;
 mod error_table;
 #[path = "cli/errors.rs"]
 mod errors;
+#[path = "cli/inventory.rs"]
+mod inventory;
 #[path = "cli/keys.rs"]
 mod keys;
 #[path = "cli/lines.rs"]

@@ -10,6 +10,7 @@ mod dead_letters;
 mod demo;
 pub mod exit;
 mod filter;
+mod inventory;
 mod keys;
 mod lines;
 mod marks;
@@ -59,6 +60,7 @@ enum Command {
     Demo(demo::Args),
     Protect(protect::Args),
     Test(test::Args),
+    Inventory(inventory::Args),
     Token(token::Args),
     Reveal(reveal::Args),
     #[command(subcommand)]
@@ -120,6 +122,7 @@ fn dispatch(command: &Command, streams: Streams) -> Result<Outcome, Failure> {
         Command::Demo(args) => demo::run(args, &mut *output),
         Command::Protect(args) => protect::run(args, Streams { input, output: &mut *output, errors }),
         Command::Test(args) => test::run(args, Streams { input, output: &mut *output, errors }),
+        Command::Inventory(args) => inventory::run(args, Streams { input, output: &mut *output, errors }),
         Command::Token(args) => token::run(args, Streams { input, output: &mut *output, errors }),
         Command::Reveal(args) => reveal::run(args, Streams { input, output: &mut *output, errors }),
         Command::Keys(command) => keys::run(command, &mut *output),

@@ -30,6 +30,8 @@ pub enum Start {
     End,
     /// With the first record that is not older.
     At(SystemTime),
+    /// So many offsets before the last one of each partition.
+    Last(i64),
 }
 
 fn milliseconds(time: SystemTime) -> i64 {
@@ -72,6 +74,7 @@ impl Reader {
             Start::Beginning => Offset::Beginning,
             Start::End => Offset::End,
             Start::At(time) => Offset::Offset(milliseconds(time)),
+            Start::Last(count) => Offset::OffsetTail(count),
         };
         for number in partition.map_or(0..count, |number| number..number + 1) {
             list.add_partition_offset(topic, number, first).map_err(failed)?;
@@ -86,6 +89,22 @@ impl Reader {
         }
         client.client().assign(&list).map_err(failed)?;
         Ok(Self { client, inspector, partitions })
+    }
+
+    /// Where each partition ends now, in the order of their numbers.
+    ///
+    /// # Errors
+    /// [`Fault::Retry`] where no broker answers.
+    pub fn ends(&mut self) -> Result<Vec<i64>, Fault> {
+        let ends = self.partitions.iter().map(|reading| {
+            watermarks(self.client.client(), &reading.partition, self.inspector.brokers()).map(|(_, stable)| stable)
+        });
+        ends.collect()
+    }
+
+    /// Whether everything before `ends` was given by `poll`.
+    pub fn has_passed(&self, ends: &[i64]) -> bool {
+        self.partitions.iter().zip(ends).all(|(reading, end)| reading.next >= *end)
     }
 
     fn passed(&mut self, partition: &Partition, offset: i64) {

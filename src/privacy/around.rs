@@ -236,6 +236,6 @@ fn again(header: &Header, spare: &mut Spare) -> Header {
 }
 
 /// Whether a header is named like sivcar's own, in any case of letters: such do not come in from outside.
-fn is_own(header: &Header) -> bool {
+pub(super) fn is_own(header: &Header) -> bool {
     header.name.get(..OWN_HEADERS.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(OWN_HEADERS))
 }

@@ -83,6 +83,19 @@ pub enum By {
     Length,
 }
 
+impl By {
+    /// It as a word.
+    pub fn word(self) -> &'static str {
+        match self {
+            By::Name => "name",
+            By::Lookalike => "lookalike",
+            By::Value => "value",
+            By::Part => "part",
+            By::Length => "length",
+        }
+    }
+}
+
 /// How a default matcher tells by names.
 struct Rule {
     name: &'static str,

@@ -58,6 +58,36 @@ pub fn splice<E: Editor>(
     Ok(())
 }
 
+/// Tells what `editor` makes of each value below the root, in document order, and writes nothing: what stands in a value that is copied,
+/// replaced or removed shares its fate.
+pub fn foresee<E: Editor>(
+    document: &Document,
+    editor: &mut E,
+    context: E::Context,
+    tell: &mut impl FnMut(usize, Choice<E::Context>),
+) {
+    foresee_inside(document, editor, 0, context, tell);
+}
+
+fn foresee_inside<E: Editor>(
+    document: &Document,
+    editor: &mut E,
+    container: usize,
+    context: E::Context,
+    tell: &mut impl FnMut(usize, Choice<E::Context>),
+) {
+    for member in document.children(container) {
+        let choice = editor.choose(document, member, context);
+        match choice {
+            Choice::Enter(inner) => {
+                tell(member, choice);
+                foresee_inside(document, editor, member, inner, tell);
+            }
+            choice => (member..document.node(member).next as usize).for_each(|node| tell(node, choice)),
+        }
+    }
+}
+
 struct Splicer<'a, 'd, E> {
     document: &'a Document<'d>,
     editor: &'a mut E,

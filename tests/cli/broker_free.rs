@@ -50,6 +50,7 @@ fn nothing_but_connect_touches_a_broker() {
     for arguments in [
         "check --config kafka.toml",
         "protect --config kafka.toml --source raw.events",
+        "inventory --config kafka.toml --source raw.events",
         "token --config kafka.toml --workspace acme --domain email",
         "reveal --config kafka.toml --workspace acme --domain email",
         "reveal --config kafka.toml --source raw.events",
