@@ -3,7 +3,10 @@
 //! Headers named like sivcar's own never come in from outside, and the gate's never go out. Marked ones are sealed under the key that is pinned for the protected topic,
 //! so that rotation of the primary breaks neither compaction nor deletion, or masked, or gone. Always holds: null stays null; partition
 //! and timestamp are nobody's business here; a view's record key is a view token whatever the marks say. A profile's record key is
-//! never masked or gone, but sealed instead: without it nothing could be compacted or deleted. Deliberately not here: the value.
+//! never masked or gone, but sealed instead: without it nothing could be compacted or deleted. What no mark speaks of and detection finds is dealt
+//! with alike. Deliberately not here: the value.
+
+use std::borrow::Cow;
 
 use super::automaton::key_name;
 use super::detect::{Detected, Detector};
@@ -14,7 +17,8 @@ use super::mask::{self, Mask, STARS};
 use super::policy::Policy;
 use super::protect::{OWN_HEADERS, POLICY_HEADER, STAGE_HEADER};
 use super::rules::{Rules, Told, Verdict};
-use super::settings::{Detection, Source, SourceKind, Stage, View};
+use super::settings::{Detection as How, Source, SourceKind, Stage, View};
+use super::sighting::{self, Keys, Place, Sightings};
 use super::tally::{Actions, Tally};
 use super::value::{TokenRefused, WorkspaceSealer};
 use crate::record::spare::Spare;
@@ -35,28 +39,52 @@ pub(super) struct Around<'a> {
     pub(super) sealed_input: bool,
     /// Key, headers and timestamp.
     pub(super) record: &'a Record,
-    /// What holds for each header that detection found, by index; empty where nobody looked.
-    pub(super) detected: &'a [Option<Verdict>],
+    /// What detection found.
+    pub(super) detected: &'a Detection,
 }
 
-/// Writes to `detected` what holds for each header of `record` that a matcher finds by its name or its value.
-pub(super) fn detect(
-    policy: &Policy,
-    source: &Source,
-    rules: &Rules,
-    record: &Record,
-    detector: &mut Detector,
-    detected: &mut Vec<Option<Verdict>>,
-) {
-    detected.clear();
-    if source.detection == Detection::Off {
-        return;
+/// What holds around a document because detection found it.
+#[derive(Debug, Default)]
+pub(super) struct Detection {
+    /// For each header, by index; empty where nobody looked.
+    headers: Vec<Option<Verdict>>,
+    /// For the record key.
+    key: Option<Verdict>,
+}
+
+impl Detection {
+    /// Looks at the headers of `record`, by name and by value, and at its record key unless a mark speaks of it; what is found is counted
+    /// among `sightings`.
+    pub(super) fn find(
+        &mut self,
+        found: &sighting::Found,
+        (source, rules): (&Source, &Rules),
+        record: &Record,
+        detector: &mut Detector,
+        sightings: &mut Sightings,
+    ) {
+        self.headers.clear();
+        self.key = None;
+        if source.detection == How::Off {
+            return;
+        }
+        let matchers = found.matchers;
+        let held = |found| rules.detected(&Detected { node: 0, found, goes: false }, source.detection, matchers);
+        for header in &record.headers {
+            let value = header.value.as_deref().filter(|_| !is_own(header));
+            let what = value.and_then(|value| detector.header(matchers, &header.name, value));
+            self.headers.push(what.map(held));
+            if let Some(what) = what {
+                let keys = Keys::from_iter([Cow::Borrowed(header.name.as_bytes())]);
+                detector.watch.see(found, Place::Header, &keys, what.matcher, sightings);
+            }
+        }
+        let key = record.key.as_deref().filter(|_| rules.key().is_none());
+        if let Some(what) = key.and_then(|key| detector.record_key(matchers, key)) {
+            self.key = Some(held(what));
+            detector.watch.see(found, Place::Key, &Keys::new(), what.matcher, sightings);
+        }
     }
-    let matchers = &policy.settings().matchers;
-    detected.extend(record.headers.iter().map(|header| {
-        let found = detector.header(matchers, &header.name, header.value.as_deref()?)?;
-        Some(rules.detected(&Detected { node: 0, found, goes: false }, source.detection, matchers))
-    }));
 }
 
 impl Around<'_> {
@@ -112,7 +140,7 @@ impl Around<'_> {
     /// What holds for a header: what marks say, else what detection found.
     fn verdict(&self, index: usize, header: &Header) -> Option<Verdict> {
         let detected = || {
-            let found = self.detected.get(index).copied().flatten()?;
+            let found = self.detected.headers.get(index).copied().flatten()?;
             Some(self.rules.raised(found, self.asked, On::Header, || key_name(self.source.case, &header.name)))
         };
         self.rules.header(&header.name, self.told, self.asked).or_else(detected)
@@ -125,7 +153,9 @@ impl Around<'_> {
     }
 
     fn key(&self, key: &[u8], sealer: &mut WorkspaceSealer, tally: &mut Tally) -> Result<Option<Vec<u8>>, Reason> {
-        let Some(verdict) = self.enforced(self.rules.key()) else { return Ok(Some(sealer.spare.copy(key))) };
+        let Some(verdict) = self.enforced(self.rules.key().or(self.detected.key)) else {
+            return Ok(Some(sealer.spare.copy(key)));
+        };
         match verdict.protect {
             _ if self.source.kind == SourceKind::Profile => self.seal(key, sealer, tally).map(Some),
             Protect::Drop => Ok(None),

@@ -12,6 +12,7 @@ use super::fields::Field;
 use super::layout::{Holds, Located};
 use super::matcher::{By, Found, Leaf, MatcherIndex, Matchers, NAME_BYTES_MAX, Name, Scope};
 use super::scan::{Document, Kind};
+use super::sighting::Watch;
 use names::Names;
 
 /// A value that was found.
@@ -45,6 +46,8 @@ pub struct Question<'a> {
 pub struct Detector {
     names: Names,
     open: Vec<Around>,
+    /// Tells where it found something.
+    pub(super) watch: Watch,
 }
 
 /// What holds around a value.
@@ -118,6 +121,11 @@ impl Detector {
         let says = self.names.says(matchers, name.as_bytes());
         let found = matchers.first(says.matched(Scope::Open, Leaf::Text), matchers.value(value, says.version));
         found.or_else(|| self.query(matchers, value))
+    }
+
+    /// What finds a record key: its bytes, which have no name.
+    pub fn record_key(&mut self, matchers: &Matchers, key: &[u8]) -> Option<Found> {
+        matchers.value(key, false).or_else(|| self.query(matchers, key))
     }
 
     /// What the key of the member `at` says; where it may go on with the key around, what both say.

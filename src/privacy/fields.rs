@@ -15,6 +15,7 @@ use super::matcher::Matchers;
 use super::rules::{Identifier, Rule, Rules, Verdict};
 use super::scan::{Document, Kind};
 use super::settings::{Case, Detection, Ids};
+use super::sighting::Parents;
 
 /// The member of the root that is sivcar's own.
 pub const OWN_MEMBER: &str = "_pii";
@@ -41,6 +42,8 @@ pub struct Fields {
     noted: Vec<(usize, u32)>,
     /// What detection found, in document order; each is a field too.
     detected: Vec<Detected>,
+    /// Where nodes stand; noted only where something was detected.
+    parents: Parents,
     /// The rules that touch the document, where [`Search::trace`] asks for them: in order, each once.
     fired: Vec<u32>,
     /// Nodes that the walk must reach even where no path can go on: containers and ids, in document order.
@@ -99,20 +102,23 @@ impl Fields {
         if detection == Detection::Off {
             return;
         }
-        let Self { fields, own, detected, fired, .. } = self;
+        let Self { fields, own, detected, parents, fired, .. } = self;
         let question = Question { document, matchers, located: search.located, marked: fields, own };
         detector.find(&question, detected);
-        if !detected.is_empty() {
-            let verdict = |found: &Detected| {
-                let verdict = search.rules.detected(found, detection, matchers);
-                search.rules.raised(verdict, search.asked, On::Field, || hook::path(document, search.case, found.node))
-            };
-            let found = detected.iter().map(|found| Field { node: found.node, verdict: verdict(found) });
-            add(fields, found, |found, added| found.with(added));
-            if search.trace {
-                detected.iter().for_each(|found| fire(fired, verdict(found).mark));
-            }
+        if detected.is_empty() {
+            return;
         }
+        parents.note(document);
+        let known = fields.len();
+        fields.extend(detected.iter().map(|found| {
+            let verdict = search.rules.detected(found, detection, matchers);
+            let path = || hook::path(&parents.keys(document, found.node), search.case);
+            Field { node: found.node, verdict: search.rules.raised(verdict, search.asked, On::Field, path) }
+        }));
+        if search.trace {
+            fields[known..].iter().for_each(|found| fire(fired, found.verdict.mark));
+        }
+        settle(fields, |found, added| found.with(added));
     }
 
     fn walk(&mut self, document: &Document, search: &Search, node: usize, mut active: Active) -> Result<(), Reason> {
@@ -238,7 +244,8 @@ impl Fields {
             let behind = own.partition_point(|own| *own <= node);
             own[..behind].last().is_some_and(|own| node < document.node(*own).next as usize)
         };
-        add(fields, forced.filter(|field| !goes(field.node)), |found, added| added.with(found));
+        fields.extend(forced.filter(|field| !goes(field.node)));
+        settle(fields, |found, added| added.with(found));
     }
 
     /// Whether a container or an id stands at or below `node`.
@@ -282,6 +289,11 @@ impl Fields {
         &self.detected
     }
 
+    /// Where nodes stand, if something was detected.
+    pub(super) fn parents(&self) -> &Parents {
+        &self.parents
+    }
+
     /// Members of the root that are named as sivcar's own, and go.
     pub fn own(&self) -> &[usize] {
         &self.own
@@ -300,9 +312,8 @@ fn fire(fired: &mut Vec<u32>, rule: u32) {
     }
 }
 
-/// Adds fields to those that were found; where one was found already, `weigh` says what holds of both.
-fn add(fields: &mut Vec<Field>, added: impl Iterator<Item = Field>, weigh: fn(&Verdict, &Verdict) -> Verdict) {
-    fields.extend(added);
+/// Puts fields in order, some of which were added behind the others; where one was found already, `weigh` says what holds of both.
+fn settle(fields: &mut Vec<Field>, weigh: fn(&Verdict, &Verdict) -> Verdict) {
     fields.sort_by_key(|field| field.node); // stable: what was found stands before what is added
     fields.dedup_by(|added, found| {
         let same = added.node == found.node;

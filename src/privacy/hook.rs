@@ -16,8 +16,8 @@ use cel::parser::PrattParser;
 use cel::{Context, Env, Value};
 
 use super::automaton::key_name;
-use super::scan::Document;
 use super::settings::{Case, LEVEL_MAX};
+use super::sighting::{Keys, STRANGE};
 
 /// The variables of an expression.
 const VARIABLES: [&str; 6] = ["workspace", "source", "event", "on", "path", "matcher"];
@@ -202,20 +202,15 @@ impl Answers {
     }
 }
 
-/// Where `node` stands, for a hook: the keys from the root as names are compared, joined by dots, without arrays. A key that is no plain
-/// name is `*`.
-pub fn path(document: &Document, case: Case, node: usize) -> String {
-    let (mut path, mut at) = (String::new(), 0);
-    while at != node {
-        let holds = |child: &usize| *child <= node && node < document.node(*child).next as usize;
-        let Some(child) = document.children(at).find(holds) else { break };
-        if let Some(key) = document.key(child) {
-            let plain = key.len() <= KEY_BYTES_MAX && !key.iter().any(|byte| byte.is_ascii_control() || *byte == b'.');
-            let key = std::str::from_utf8(&key).ok().filter(|_| plain).map(|key| key_name(case, key));
-            let dot = if path.is_empty() { "" } else { "." };
-            path.extend([dot, key.as_deref().unwrap_or("*")]);
-        }
-        at = child;
+/// Where something stands, for a hook: the keys from the root as names are compared, joined by dots, without arrays. A key that is no plain
+/// name is [`STRANGE`].
+pub fn path(keys: &Keys, case: Case) -> String {
+    let mut path = String::new();
+    for key in keys {
+        let plain = key.len() <= KEY_BYTES_MAX && !key.iter().any(|byte| byte.is_ascii_control() || *byte == b'.');
+        let key = std::str::from_utf8(key).ok().filter(|_| plain).map(|key| key_name(case, key));
+        let dot = if path.is_empty() { "" } else { "." };
+        path.extend([dot, key.as_deref().unwrap_or(STRANGE)]);
     }
     path
 }

@@ -228,6 +228,12 @@ impl Matchers {
         self.first(custom, looks)
     }
 
+    /// What an id looks like that is a person's address or phone, which identifiers ought not to be.
+    pub fn identifier(&self, id: &[u8]) -> Option<MatcherIndex> {
+        let found = self.value(id, false).map(|found| found.matcher);
+        found.filter(|matcher| matches!(self.get(*matcher).name.as_str(), "email" | "phone"))
+    }
+
     /// The one of two findings that counts: a red matcher's, else the first.
     pub fn first(&self, one: Option<Found>, other: Option<Found>) -> Option<Found> {
         match (one, other) {

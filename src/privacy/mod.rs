@@ -33,6 +33,7 @@ pub mod rules;
 pub mod scan;
 pub mod seal;
 pub mod settings;
+pub mod sighting;
 pub mod since;
 pub mod splice;
 pub mod survey;

@@ -15,7 +15,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
-use super::around::{self, Around};
+use super::around::{Around, Detection};
 use super::automaton::is_named;
 use super::canonical;
 use super::derived;
@@ -30,9 +30,10 @@ use super::layout::{self, Located};
 use super::mark::EVERYWHERE;
 use super::page::{Page, traces, views_of};
 use super::policy::Policy;
-use super::rules::{Told, Verdict};
+use super::rules::Told;
 use super::scan::{self, Document, Kind, Tape};
-use super::settings::{IDENTIFY, Source, SourceKind, is_name};
+use super::settings::{Detection as How, IDENTIFY, Source, SourceKind, is_name};
+use super::sighting;
 use super::tally::Tally;
 use super::value::ValueSealer;
 use crate::record::Record;
@@ -60,8 +61,7 @@ pub(super) struct Scratch {
     pub(super) tape: Tape,
     pub(super) located: Located,
     pub(super) fields: Fields,
-    /// What holds for each header that detection found, by index.
-    pub(super) headers: Vec<Option<Verdict>>,
+    pub(super) around: Detection,
 }
 
 /// Whose record it is.
@@ -242,8 +242,9 @@ impl Protector {
             check_gate(source, record, &self.keyring, Subject::default()).map_err(rejected)?;
         }
         let rules = whose.map_or_else(|| policy.rules_untold(source), |whose| policy.rules(source, whose));
-        let detected = &mut self.read.headers;
-        around::detect(policy, source, rules, record, &mut self.detector, detected);
+        let detected = &mut self.read.around;
+        let found = sighting::Found { matchers: &policy.settings().matchers, workspace, event: None };
+        detected.find(&found, (source, rules), record, &mut self.detector, &mut outputs.tally.sightings);
         let asked = &policy.settings().hooks.untold();
         let told = Told::Nothing;
         let around = Around { policy, source, workspace, rules, told, asked, sealed_input, record, detected };
@@ -264,7 +265,9 @@ impl Protector {
         known: Known,
         outputs: &mut Outputs,
     ) -> Result<(), Rejection> {
-        let Self { sealer, keyring, read: Scratch { tape, located, fields, headers }, detector, answers, .. } = self;
+        let Self {
+            sealer, keyring, read: Scratch { tape, located, fields, around: detected }, detector, answers, ..
+        } = self;
         let settings = policy.settings();
         let source = &settings.sources[source_index];
         let text = scan::scan(value, &settings.limits, tape)?;
@@ -289,6 +292,12 @@ impl Protector {
         let search = Search { rules, located, event, ids: source.ids, case: source.case, noted: &[], trace, asked };
         fields.find(&document, &search).map_err(rejected)?;
         fields.detect(&document, &search, detector, source.detection, &settings.matchers);
+        let found = sighting::Found { matchers: &settings.matchers, workspace: &workspace, event: name.as_deref() };
+        let sightings = &mut outputs.tally.sightings;
+        if source.detection != How::Off {
+            sighting::document(&mut detector.watch, &found, &document, fields, located, sightings);
+        }
+        detected.find(&found, (source, rules), record, detector, sightings);
         outputs.tally.own_removed = fields.own().len() as u64;
         if source.derived_copies {
             let copies = derived::find(&document, located, rules, fields).map_err(rejected)?;
@@ -296,8 +305,7 @@ impl Protector {
             fields.force(&document, copies.into_iter());
         }
         let sealed_input = source.sealed_input;
-        around::detect(policy, source, rules, record, detector, headers);
-        let (workspace, document, detected) = (&*workspace, &document, &**headers);
+        let (workspace, document, detected) = (&*workspace, &document, &*detected);
         let (test, told) = (policy.is_test(workspace, document, located), Told::Event(event));
         let around = Around { policy, source, workspace, rules, told, asked, sealed_input, record, detected };
         let page = Page { around, document, fields, sealed_input, test };

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::around::policy_header;
 use super::page::views_of;
 use super::protect::Protector;
+use super::settings::{SourceKind, Stage};
 use crate::record::Record;
 
 /// An output topic of a source.
@@ -34,6 +35,10 @@ impl Protector {
     ) -> Vec<(Place, Record)> {
         let policy = Arc::clone(&self.policy);
         let source = &policy.settings().sources[source];
+        let detected = source.detection.hides() && source.kind == SourceKind::Profile && {
+            let open = policy.stage(workspace) == Stage::Enforced && policy.rules(source, workspace).key().is_none();
+            open && self.detector.record_key(&policy.settings().matchers, key).is_some()
+        };
         let Ok(mut sealer) = self.sealer.of(workspace) else { return Vec::new() };
         let mut retired = Vec::new();
         let header = policy_header(&policy, sealer.spare);
@@ -42,10 +47,13 @@ impl Protector {
             retired.push((place, record));
         };
         let pinning = policy.pinned(&source.protected, Some(workspace));
-        if policy.keyed(workspace).is_some_and(|since| since > settled) {
+        // nothing tells since when detection was asked for, so the clear one goes with the profile
+        if policy.keyed(workspace).is_some_and(|since| since > settled) || detected && deleted {
             retire(Place::Protected, key.to_vec());
         }
-        let under: Vec<u32> = match (pinning, policy.keyed(workspace)) {
+        // what is found is sealed from the first record on
+        let keyed = policy.keyed(workspace).or(detected.then_some(0));
+        let under: Vec<u32> = match (pinning, keyed) {
             (Some(pinning), Some(_)) if pinning.since > settled => pinning.was.clone(),
             // a mark that was withdrawn may have left something that nobody wrote anew
             (Some(pinning), None) if deleted => pinning.was.iter().chain([&pinning.id]).copied().collect(),

@@ -41,9 +41,9 @@ pub struct Settings {
 #[serde(rename_all = "lowercase")]
 pub enum Detection {
     /// Nobody looks for any.
-    #[default]
     Off,
     /// Protected topics show it; views mask it.
+    #[default]
     Report,
     /// Protected topics show its token, in the domain of the matcher's name; views mask it.
     Encrypt,
@@ -51,6 +51,13 @@ pub enum Detection {
     Mask,
     /// Protected topics lack it; views mask it.
     Drop,
+}
+
+impl Detection {
+    /// Whether protected topics do not show what is found.
+    pub fn hides(self) -> bool {
+        !matches!(self, Detection::Off | Detection::Report)
+    }
 }
 
 /// What the records of a source are.

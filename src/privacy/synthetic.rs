@@ -29,6 +29,7 @@ use super::protect::{Outputs, Protector, Rejection, SYNTHETIC_HEADER, Scratch, d
 use super::rules::{Rules, Told};
 use super::scan::{self, Document, Kind, Limits};
 use super::settings::Source;
+use super::sighting::{self, Sightings};
 use super::since::Effective;
 use super::value::WorkspaceSealer;
 use crate::record::{Header, Record};
@@ -158,7 +159,7 @@ impl Making<'_> {
     ) -> Result<(), Reason> {
         let Making { policy, events, sealed_input, since, timestamp, scratch, detector, answers } = self;
         let Profile { located: whose, workspace, .. } = *profile;
-        let Scratch { tape, located, fields, .. } = scratch;
+        let Scratch { tape, located, fields, around: detected } = scratch;
         let source: &Source = &policy.settings().sources[events];
         let id = whose.id.ok_or(Reason::IdMissing)?;
         let salt = sealer.salt(&id_text(profile.document, id)?, since);
@@ -183,18 +184,12 @@ impl Making<'_> {
         let key = layout::word_text(profile.document, id).into_owned().into_bytes();
         let record = Record { key: Some(key), timestamp: Some(timestamp), ..Record::default() };
         let told = Told::Event(event);
+        // whoever has the profile was told already
+        let found = sighting::Found { matchers: &policy.settings().matchers, workspace, event: Some(EVENT) };
+        detected.find(&found, (source, rules), &record, detector, &mut Sightings::default());
         // the record key is made here, so no token of ours came in as it
-        let around = Around {
-            policy,
-            source,
-            workspace,
-            rules,
-            told,
-            asked,
-            sealed_input: false,
-            record: &record,
-            detected: &[],
-        };
+        let around =
+            Around { policy, source, workspace, rules, told, asked, sealed_input: false, record: &record, detected };
         let page = Page { around, document: &document, fields, sealed_input, test };
         page.write(sealer, outputs)?;
         let marked = outputs.protected.key != record.key;

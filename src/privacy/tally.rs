@@ -2,7 +2,9 @@
 
 use std::ops::AddAssign;
 
-/// Numbers of things done. Never holds a value, a path or a name.
+use super::sighting::Sightings;
+
+/// Numbers of things done. Never holds a value, nor of paths and names more than [`Sightings`] may.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// What happened to fields in the protected topic.
@@ -23,6 +25,8 @@ pub struct Tally {
     pub tokens_unopened: u64,
     /// Values sealed, by key id.
     pub seals: Vec<(u32, u64)>,
+    /// What detection found, and where.
+    pub sightings: Sightings,
 }
 
 /// Numbers of fields by what was done with them.
@@ -53,9 +57,10 @@ impl Tally {
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        let mut seals = std::mem::take(&mut self.seals);
+        let Self { mut seals, mut sightings, .. } = std::mem::take(self);
         seals.clear();
-        *self = Self { seals, ..Self::default() };
+        sightings.clear();
+        *self = Self { seals, sightings, ..Self::default() };
     }
 }
 
@@ -71,6 +76,7 @@ impl AddAssign<&Tally> for Tally {
             tokens_not_canonical,
             tokens_unopened,
             seals,
+            sightings,
         } = other;
         self.fields += *fields;
         self.views += *views;
@@ -83,6 +89,7 @@ impl AddAssign<&Tally> for Tally {
         for (id, count) in seals {
             self.seals_under(*id, *count);
         }
+        self.sightings += sightings;
     }
 }
 
