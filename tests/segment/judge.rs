@@ -28,10 +28,10 @@ pub fn events() -> Option<Vec<String>> {
     Some(text.lines().map(str::to_owned).collect())
 }
 
-/// Layout, protected topic and dead letters of the source `raw`, and every mark.
+/// Layout, protected topic and dead letters of the source `raw`, and every mark; nothing but marks hides anything.
 pub fn sections() -> String {
     let mut sections = "[[source]]\ntopic = \"raw\"\nkind = \"event\"\nlayout = \"segment\"\nworkspace = \"acme\"\n\
-        protected = \"protected\"\ndead-letters = \"dead\"\n"
+        protected = \"protected\"\ndead-letters = \"dead\"\ndetection = \"off\"\n"
         .to_owned();
     for name in MARKED {
         for on in ["attribute", "parameter"] {
