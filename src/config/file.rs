@@ -196,6 +196,10 @@ pub(super) struct Source {
     #[serde(default)]
     pub detection: Detection,
     #[serde(default)]
+    pub json_strings: bool,
+    #[serde(default)]
+    pub url_queries: bool,
+    #[serde(default)]
     pub derived_copies: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<Spanned<Fold>>,

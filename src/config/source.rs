@@ -9,7 +9,7 @@ use super::layouts;
 use super::number::topic;
 use super::substitute::Problem;
 use crate::privacy::gate::{Claims, Gate};
-use crate::privacy::settings::{Fold, Layout, Source, SourceKind};
+use crate::privacy::settings::{Fold, Layout, Source, SourceKind, Within};
 
 pub(super) fn source(index: usize, written: &file::Source, file: &File, own: &[Layout]) -> Result<Source, Problem> {
     for (key, name) in
@@ -29,6 +29,7 @@ pub(super) fn source(index: usize, written: &file::Source, file: &File, own: &[L
         ids: written.ids,
         case: written.case,
         detection: written.detection,
+        within: Within { json: written.json_strings, queries: written.url_queries },
         derived_copies: written.derived_copies,
         state: state(written),
         events: match of_profiles("events", written, &written.events)? {

@@ -131,6 +131,23 @@ impl<T: Copy + PartialEq> Automaton<T> {
         active
     }
 
+    /// The states that may become active below, whatever the keys there are, and these.
+    pub fn reach(&self, from: &[u32]) -> Active {
+        let mut reached = Active::from_slice(from);
+        let mut open = reached.clone();
+        while let Some(state) = open.pop() {
+            let state = &self.states[state as usize];
+            let next = state.edges.iter().map(|(_, to)| *to).chain(state.any).chain(state.deep);
+            for to in next {
+                if let Err(place) = reached.binary_search(&to) {
+                    reached.insert(place, to);
+                    open.push(to);
+                }
+            }
+        }
+        reached
+    }
+
     /// What the paths stand for that end at the active states; one may be given several times.
     pub fn ends<'a>(&'a self, active: &'a [u32]) -> impl Iterator<Item = T> + 'a {
         active.iter().flat_map(|state| self.states[*state as usize].ends.iter().copied())

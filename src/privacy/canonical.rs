@@ -109,14 +109,27 @@ pub fn reveal(plaintext: &[u8]) -> Result<String, Malformed> {
 /// # Errors
 /// [`Reason::NumberOutOfRange`] as [`number`].
 pub fn check_numbers(doc: &Document, i: usize) -> Result<(), Reason> {
-    let subtree = &doc.nodes()[i..doc.node(i).next as usize];
-    let mut numbers = subtree.iter().filter(|node| node.kind == Kind::Number);
-    numbers.try_for_each(|node| Decimal::read(doc.raw(node.value)).map(drop))
+    let (mut at, end) = (i, doc.node(i).next as usize);
+    while at < end {
+        let node = doc.node(at);
+        if node.kind == Kind::Number {
+            Decimal::read(doc.raw(node.value))?;
+        }
+        // a string is a string, whatever numbers stand in it
+        at = if node.kind == Kind::String { node.next as usize } else { at + 1 };
+    }
+    Ok(())
 }
 
 /// Appends the canonical JSON string of unescaped WTF-8 bytes: raw but for `"`, `\`, U+0000–001F and lone surrogates.
 pub fn quote(wtf8: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
+    quoted(wtf8, out);
+    out.push(b'"');
+}
+
+/// Appends what [`quote`] has between its quotes.
+pub fn quoted(wtf8: &[u8], out: &mut Vec<u8>) {
     let mut rest = wtf8;
     while let Some(plain) = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f | 0xed)) {
         out.extend_from_slice(&rest[..plain]);
@@ -140,7 +153,6 @@ pub fn quote(wtf8: &[u8], out: &mut Vec<u8>) {
         rest = &rest[length..];
     }
     out.extend_from_slice(rest);
-    out.push(b'"');
 }
 
 /// Appends a control character's escape, the short one where there is one.

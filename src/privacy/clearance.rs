@@ -147,7 +147,7 @@ impl ViewEditor<'_, '_> {
     }
 
     fn mask_unlisted(&mut self, document: &Document, node: usize) -> Choice<Sight> {
-        match document.node(node).kind {
+        match document.shape(node) {
             Kind::Null => Choice::Copy,
             Kind::Object | Kind::Array => Choice::Enter(Sight::Unlisted),
             _ => {
@@ -158,7 +158,7 @@ impl ViewEditor<'_, '_> {
     }
 
     fn hide(&mut self, document: &Document, node: usize, mask: Mask, shape: bool) -> Choice<Sight> {
-        let kind = document.node(node).kind;
+        let kind = document.shape(node);
         match (mask, kind) {
             (Mask::Drop, _) => {
                 self.actions.dropped += 1;

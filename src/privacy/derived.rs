@@ -15,7 +15,7 @@ use super::fields::{Field, Fields};
 use super::fold;
 use super::layout::{Holds, Located};
 use super::rules::{Rules, Verdict};
-use super::scan::{Document, Kind};
+use super::scan::{Document, Inside, Kind};
 
 /// The fewest letters and digits of a value whose copies are looked for.
 const FEWEST: usize = 6;
@@ -91,7 +91,12 @@ pub(super) fn find(
         if !matches!(document.node(node).kind, Kind::String | Kind::Number) || located.is_word(node) {
             continue;
         }
-        let string = document.string(node);
+        // what was read within a string is looked at by itself
+        let string = match document.inner(node) {
+            Some(inner) if matches!(inner.inside, Inside::Object | Inside::Array) => continue,
+            Some(inner) if inner.inside == Inside::Query => document.before_query(inner).as_bytes().into(),
+            _ => document.string(node),
+        };
         let mut verdict = None;
         for escaped in [false, true] {
             let read = match escaped {

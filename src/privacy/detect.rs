@@ -11,7 +11,7 @@ pub(super) mod query;
 use super::fields::Field;
 use super::layout::{Holds, Located};
 use super::matcher::{By, Found, Leaf, MatcherIndex, Matchers, NAME_BYTES_MAX, Name, Scope};
-use super::scan::{Document, Kind};
+use super::scan::{Document, Inside, Kind};
 use super::sighting::Watch;
 use names::Names;
 
@@ -100,15 +100,26 @@ impl Detector {
                 at = node.next as usize;
                 continue;
             }
-            match node.kind {
-                Kind::Object | Kind::Array => {
+            let inside = question.document.inside(at);
+            match (inside, node.kind) {
+                (Some(Inside::Object | Inside::Array), _) | (None, Kind::Object | Kind::Array) => {
                     self.open.push(around);
-                    around = inside(question, at, &around, &says);
+                    around = within(question, at, &around, &says);
                 }
-                _ if question.located.is_word(at) => {}
-                kind => {
+                (None, _) if question.located.is_word(at) => {}
+                (inside, kind) => {
                     let found = self.value(question, at, kind, &around, &says);
+                    let unread = (inside == Some(Inside::UnreadDocument)).then_some(question.matchers.unread());
+                    let found = question.matchers.first(found, unread);
                     detected.extend(found.map(|found| Detected { node: at, found, goes: false }));
+                    if inside == Some(Inside::Query) && found.is_none() {
+                        self.open.push(around);
+                        let scope = Scope::Thing;
+                        around = Around { matcher: None, scope, ..within(question, at, &around, &says) };
+                    } else if inside.is_some() {
+                        at = node.next as usize;
+                        continue;
+                    }
                 }
             }
             at += 1;
@@ -157,11 +168,14 @@ impl Detector {
         if leaf == Leaf::Truth || named.is_some_and(|found| matchers.is_red(found.matcher)) {
             return named;
         }
-        let text = document.string(at);
+        // a query that was read is looked at parameter by parameter
+        let query = document.inner(at).filter(|inner| inner.inside == Inside::Query);
+        let text = query.map_or_else(|| document.string(at), |query| document.before_query(query).as_bytes().into());
         let version = says.version || around.version;
         let looks = matchers.value(&text, version);
         let found = matchers.first(named, looks);
-        if found.is_some() || leaf == Leaf::Number { found } else { self.query(matchers, &text) }
+        let whole = found.is_some() || leaf == Leaf::Number || query.is_some();
+        if whole { found } else { self.query(matchers, &text) }
     }
 
     /// What finds a part of the query or the fragment of a URL.
@@ -177,11 +191,11 @@ impl Detector {
 }
 
 /// What holds inside the object or array `at`.
-fn inside(question: &Question, at: usize, around: &Around, says: &Name) -> Around {
+fn within(question: &Question, at: usize, around: &Around, says: &Name) -> Around {
     let node = question.document.node(at);
     let named = says.matched(around.scope, Leaf::Text).map(|found| found.matcher);
     let scope = container(question.located, at).or(says.scope).unwrap_or(around.scope);
-    let array = node.kind == Kind::Array;
+    let array = question.document.shape(at) == Kind::Array;
     Around {
         node: at,
         end: node.next as usize,
@@ -202,7 +216,9 @@ fn by_key(question: &Question, at: usize, around: &Around, matcher: MatcherIndex
     let container = located.containers.get(first).map(|(node, _)| *node);
     let holds = words.chain(container).any(|node| around.node <= node && node < around.end);
     let goes = around.node == 0 || holds;
-    Detected { node: if goes { at } else { around.node }, found: Found { matcher, by: By::Value }, goes }
+    // of a string that was entered the rest shows too, if it is masked by word
+    let by = if goes || question.document.inside(around.node).is_none() { By::Value } else { By::Part };
+    Detected { node: if goes { at } else { around.node }, found: Found { matcher, by }, goes }
 }
 
 /// Puts what was found in document order, and of each node what counts.

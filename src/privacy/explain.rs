@@ -34,7 +34,7 @@ impl Protector {
     pub fn fired(&self, source: usize, value: &str) -> Vec<Fired> {
         let settings = self.policy.settings();
         let configured = &settings.sources[source];
-        let document = Document::new(value, &self.read.tape);
+        let document = self.read.document(value);
         let (located, fields) = (&self.read.located, &self.read.fields);
         let Ok(workspace) = document_workspace(&self.policy, configured, &document, located) else { return Vec::new() };
         let rules = self.policy.rules(configured, &workspace);

@@ -11,9 +11,10 @@ use super::error::Reason;
 use super::hook::{self, Asked};
 use super::layout::{Holds, Located};
 use super::mark::On;
+use super::mask::Mask;
 use super::matcher::Matchers;
 use super::rules::{Identifier, Rule, Rules, Verdict};
-use super::scan::{Document, Kind};
+use super::scan::{Document, Inside, Kind};
 use super::settings::{Case, Detection, Ids};
 use super::sighting::Parents;
 
@@ -122,17 +123,20 @@ impl Fields {
     }
 
     fn walk(&mut self, document: &Document, search: &Search, node: usize, mut active: Active) -> Result<(), Reason> {
-        match document.node(node).kind {
-            Kind::Object => {
+        match (document.inside(node), document.node(node).kind) {
+            (Some(Inside::Object | Inside::Query), _) | (None, Kind::Object) => {
                 enter_containers(search, node, &mut active);
                 for member in document.children(node) {
                     self.member(document, search, node == 0, member, &active)?;
                 }
             }
-            Kind::Array => {
+            (Some(Inside::Array), _) | (None, Kind::Array) => {
                 for element in document.children(node) {
                     self.walk(document, search, element, active.clone())?;
                 }
+            }
+            (Some(Inside::UnreadDocument | Inside::UnreadQuery), _) => {
+                self.unread(document, search, node, &active)?;
             }
             _ => {}
         }
@@ -167,6 +171,23 @@ impl Fields {
         self.walk(document, search, member, below)
     }
 
+    /// Nobody knows what stands in the string `node`: whatever would hold there holds for all of it.
+    fn unread(&mut self, document: &Document, search: &Search, node: usize, active: &Active) -> Result<(), Reason> {
+        let (shown, own) = (self.shown.len(), self.verdict_of_last(node));
+        self.judge(document, search, node, &search.rules.automaton().reach(active), None)?;
+        self.shown.truncate(shown);
+        if self.verdict_of_last(node) != own
+            && let Some(last) = self.fields.last_mut()
+        {
+            last.verdict.mask = last.verdict.mask.min(Mask::Full);
+        }
+        Ok(())
+    }
+
+    fn verdict_of_last(&self, node: usize) -> Option<Verdict> {
+        self.fields.last().filter(|last| last.node == node).map(|last| last.verdict)
+    }
+
     fn judge(
         &mut self,
         document: &Document,
@@ -183,7 +204,10 @@ impl Fields {
         let word = search.located.is_word(member);
         if let Some(verdict) = search.rules.verdict(marks, search.event, word, identifier, search.asked) {
             canonical::check_numbers(document, member)?;
-            self.fields.push(Field { node: member, verdict });
+            match self.fields.last_mut().filter(|last| last.node == member) {
+                Some(last) => last.verdict = last.verdict.beside(&verdict),
+                None => self.fields.push(Field { node: member, verdict }),
+            }
         }
         if search.trace {
             let holding = automaton.ends(below).filter_map(|rule| match rule {

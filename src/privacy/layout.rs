@@ -42,6 +42,13 @@ pub struct Located {
 }
 
 impl Located {
+    /// Lets every node be the one that `moved` has in its place.
+    pub(super) fn follow(&mut self, moved: &[u32]) {
+        let words = [&mut self.workspace, &mut self.event, &mut self.id, &mut self.uuid];
+        let containers = self.containers.iter_mut().map(|(node, _)| node);
+        words.into_iter().flatten().chain(containers).for_each(|node| *node = moved[*node] as usize);
+    }
+
     /// Whether the node is the workspace, the event's name or an id: never an attribute or parameter.
     pub fn is_word(&self, node: usize) -> bool {
         [self.workspace, self.event, self.id, self.uuid].contains(&Some(node))

@@ -40,3 +40,4 @@ pub mod survey;
 pub mod synthetic;
 pub mod tally;
 pub mod value;
+pub mod within;

@@ -36,6 +36,7 @@ use super::settings::{Detection as How, IDENTIFY, Source, SourceKind, is_name};
 use super::sighting;
 use super::tally::Tally;
 use super::value::ValueSealer;
+use super::within::{Reading, Which};
 use crate::record::Record;
 use crate::record::spare::Spare;
 
@@ -60,8 +61,16 @@ pub struct Protector {
 pub(super) struct Scratch {
     pub(super) tape: Tape,
     pub(super) located: Located,
+    pub(super) within: Reading,
     pub(super) fields: Fields,
     pub(super) around: Detection,
+}
+
+impl Scratch {
+    /// The document that was read last, whose text is `text`.
+    pub(super) fn document<'a>(&'a self, text: &'a str) -> Document<'a> {
+        self.within.document_of(text, &self.tape)
+    }
 }
 
 /// Whose record it is.
@@ -266,13 +275,19 @@ impl Protector {
         outputs: &mut Outputs,
     ) -> Result<(), Rejection> {
         let Self {
-            sealer, keyring, read: Scratch { tape, located, fields, around: detected }, detector, answers, ..
+            sealer,
+            keyring,
+            read: Scratch { tape, located, within, fields, around: detected },
+            detector,
+            answers,
+            ..
         } = self;
         let settings = policy.settings();
         let source = &settings.sources[source_index];
         let text = scan::scan(value, &settings.limits, tape)?;
         let document = Document::new(text, tape);
         policy.layout(source_index).locate(&document, located)?;
+        let document = within.read(document, source.within, Which::All, &settings.limits, located);
         let workspace = document_workspace(policy, source, &document, located)?;
         let rejected = |reason| Rejection { reason, workspace: Some(workspace.clone().into_owned()) };
         outputs.identity = identity(source, &document, located, &workspace).map_err(rejected)?;

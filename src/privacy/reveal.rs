@@ -19,6 +19,7 @@ use super::seal::{self, Associated, OpenError, Sealer};
 use super::settings::{Detection, Stage};
 use super::splice::{Choice, Editor, splice};
 use super::value::ValueSealer;
+use super::within::{Reading, Which};
 
 /// Why a token does not give its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +76,8 @@ pub fn document(policy: &Policy, sealer: &mut ValueSealer, source: usize, value:
     let source_settings = &settings.sources[source];
     policy.layout(source).locate(&document, &mut located)?;
     let workspace = document_workspace(policy, source_settings, &document, &located)?;
+    let mut reading = Reading::default();
+    let document = reading.read(document, source_settings.within, Which::All, &settings.limits, &mut located);
     let rules = policy.rules(source_settings, &workspace);
     let event = located.event.and_then(|node| rules.event(&layout::word_text(&document, node)));
     let search = Search {

@@ -352,12 +352,16 @@ impl CompiledMark {
             domain: self.domain,
             mark: index,
         };
-        let Some(others) = others else { return own };
-        if index < others.mark { own.with(&others) } else { others.with(&own) }
+        others.map_or(own, |others| others.beside(&own))
     }
 }
 
 impl Verdict {
+    /// Both weighed, the more specific deciding the domain.
+    pub(super) fn beside(&self, other: &Verdict) -> Verdict {
+        if other.mark < self.mark { other.with(self) } else { self.with(other) }
+    }
+
     /// The stricter of both in each respect, in the domain of this one.
     pub fn with(&self, other: &Verdict) -> Verdict {
         Verdict {

@@ -16,8 +16,8 @@ use super::error::Reason;
 mod document;
 mod tape;
 
-pub use document::Document;
-pub use tape::{Kind, Node, Span, Tape};
+pub use document::{Document, raw_length};
+pub use tape::{Inner, Inside, Kind, Node, Parameter, Span, Tape};
 
 /// What a document may take before it is refused. All in bytes but `depth`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -60,6 +60,15 @@ impl Detection {
     }
 }
 
+/// Which strings of a source's documents are entered like objects, by marks and by detection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Within {
+    /// Those that hold a JSON document.
+    pub json: bool,
+    /// Those that hold a URL's query.
+    pub queries: bool,
+}
+
 /// What the records of a source are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -169,6 +178,8 @@ pub struct Source {
     pub case: Case,
     /// What becomes of personal data that no mark speaks of.
     pub detection: Detection,
+    /// Which strings are entered.
+    pub within: Within,
     /// Whether what holds for a marked parameter holds for its copies elsewhere in the document.
     pub derived_copies: bool,
     /// What a record does to its profile's state: every record of a profile source, and the [`IDENTIFY`] events of an event source that

@@ -54,7 +54,7 @@ impl Protector {
         let source = &policy.settings().sources[source];
         let Self { sealer, read, detector, .. } = self;
         let text = record.value.as_deref().and_then(|value| std::str::from_utf8(value).ok());
-        let document = text.map(|text| Document::new(text, &read.tape));
+        let document = text.map(|text| read.document(text));
         let named = document.and_then(|document| document_workspace(&policy, source, &document, &read.located).ok());
         let workspace = named.as_deref().or(source.workspace.as_deref()).unwrap_or(EVERYWHERE);
         let rules = policy.rules(source, workspace);

@@ -28,10 +28,11 @@ use super::policy::Policy;
 use super::protect::{Outputs, Protector, Rejection, SYNTHETIC_HEADER, Scratch, document_workspace, id_text};
 use super::rules::{Rules, Told};
 use super::scan::{self, Document, Kind, Limits};
-use super::settings::Source;
+use super::settings::{Source, Within};
 use super::sighting::{self, Sightings};
 use super::since::Effective;
 use super::value::WorkspaceSealer;
+use super::within::Which;
 use crate::record::{Header, Record};
 
 /// The name of the event.
@@ -85,10 +86,11 @@ impl Protector {
         let policy = Arc::clone(&self.policy);
         let settings = policy.settings();
         let source = &settings.sources[profiles];
-        let Self { sealer, read: Scratch { tape, located, fields, .. }, made, detector, answers, .. } = self;
+        let Self { sealer, read: Scratch { tape, located, within, fields, .. }, made, detector, answers, .. } = self;
         let text = scan::scan(document, &Limits::NONE, tape)?;
         let document = Document::new(text, tape);
         policy.layout(profiles).locate(&document, located)?;
+        let document = within.read(document, source.within, Which::All, &settings.limits, located);
         let workspace = &*document_workspace(&policy, source, &document, located)?;
         let moments: Vec<&Effective> =
             policy.effective(workspace).iter().filter(|moment| moment.since == since).collect();
@@ -124,6 +126,7 @@ impl Protector {
             policy: &policy,
             events,
             sealed_input: source.sealed_input,
+            entered: source.within,
             since,
             timestamp,
             scratch: made,
@@ -141,6 +144,8 @@ struct Making<'a> {
     /// Index of the event source.
     events: usize,
     sealed_input: bool,
+    /// Which strings of the profile were entered.
+    entered: Within,
     since: u64,
     timestamp: i64,
     scratch: &'a mut Scratch,
@@ -157,9 +162,9 @@ impl Making<'_> {
         sealer: &mut WorkspaceSealer,
         outputs: &mut Outputs,
     ) -> Result<(), Reason> {
-        let Making { policy, events, sealed_input, since, timestamp, scratch, detector, answers } = self;
+        let Making { policy, events, sealed_input, entered, since, timestamp, scratch, detector, answers } = self;
         let Profile { located: whose, workspace, .. } = *profile;
-        let Scratch { tape, located, fields, around: detected } = scratch;
+        let Scratch { tape, located, within, fields, around: detected } = scratch;
         let source: &Source = &policy.settings().sources[events];
         let id = whose.id.ok_or(Reason::IdMissing)?;
         let salt = sealer.salt(&id_text(profile.document, id)?, since);
@@ -167,6 +172,8 @@ impl Making<'_> {
         let text = scan::scan(draft.text.as_bytes(), &Limits::NONE, tape)?;
         let document = Document::new(text, tape);
         policy.layout(events).locate(&document, located)?;
+        // those of the profile are entered here too, so that what holds in them still does
+        let document = within.read(document, entered, Which::Those(&draft.strings), &Limits::NONE, located);
         let rules = policy.rules(source, workspace);
         let event = rules.event(EVENT);
         let asked = &policy.settings().hooks.asked(answers, workspace, &source.topic, EVENT);

@@ -13,7 +13,7 @@ use crate::privacy::keyset::{Keyring, Keyset};
 use crate::privacy::path::Path;
 use crate::privacy::policy::Policy;
 use crate::privacy::scan::Limits;
-use crate::privacy::settings::{Case, Detection, Ids, Layout, Partitioner, Settings, Source, SourceKind};
+use crate::privacy::settings::{Case, Detection, Ids, Layout, Partitioner, Settings, Source, SourceKind, Within};
 use crate::record::Record;
 
 pub fn settings() -> Settings {
@@ -40,6 +40,7 @@ pub fn settings() -> Settings {
             ids: Ids::Clear,
             case: Case::Fold,
             detection: Detection::Off,
+            within: Within::default(),
             derived_copies: false,
             state: None,
             events: None,

@@ -10,7 +10,7 @@ use sivcar::privacy::mask::Mask;
 use sivcar::privacy::path::Path;
 use sivcar::privacy::scan::Limits;
 use sivcar::privacy::settings::{
-    Case, Detection, Fold, Ids, Layout, Partitioner, Settings, Source, SourceKind, Unlisted, View,
+    Case, Detection, Fold, Ids, Layout, Partitioner, Settings, Source, SourceKind, Unlisted, View, Within,
 };
 
 /// The keys of all worlds: `beta`'s own are missing, `gamma` has its own.
@@ -82,6 +82,7 @@ pub fn world(index: usize) -> (Settings, Table) {
         ids: if index >= LAYOUTS.len() { Ids::Seal } else { Ids::Clear },
         case: Case::Fold,
         detection: Detection::Off,
+        within: Within::default(),
         derived_copies: false,
         state: (kind == SourceKind::Profile).then_some(Fold::Merge),
         events: None,

@@ -17,7 +17,7 @@ use sivcar::privacy::mask::Mask;
 use sivcar::privacy::path::{Path, Step};
 use sivcar::privacy::scan::Limits;
 use sivcar::privacy::settings::{
-    Case, Detection, Fold, Ids, Layout, Partitioner, Settings, Source, SourceKind, Stage, Unlisted, View,
+    Case, Detection, Fold, Ids, Layout, Partitioner, Settings, Source, SourceKind, Stage, Unlisted, View, Within,
 };
 use sivcar::record::{Header, Record};
 
@@ -223,6 +223,7 @@ fn source() -> impl Strategy<Value = Source> {
                 ids: if seals { Ids::Seal } else { Ids::Clear },
                 case: if exact { Case::Exact } else { Case::Fold },
                 detection: Detection::Off,
+                within: Within::default(),
                 derived_copies: false,
                 state: (kind == SourceKind::Profile).then_some(Fold::Merge),
                 events: None,

@@ -37,6 +37,17 @@ const PLACES: [&str; 16] = [
     r#""address":{"line1":"@","geo":{"street":"@"}}"#,
 ];
 
+/// The same where strings are entered.
+const ENTERED: [&str; 7] = [
+    r#""inner":"{\"password\":\"@\",\"deep\":[{\"p\\u0068one\":\"@\"}]}""#,
+    r#""inner":" [\u007b\u0022EMAIL\u0022:\"@\",\"note\":\"to %\"}]""#,
+    r#""cut":"{\"password\":\"@\"""#,
+    r#""deep":"{\"a\":\"{\\\"password\\\":\\\"@\\\"}\"}""#,
+    r#""keys":"{\"x\":{\"%\":1}}""#,
+    r#""u":"https:\/\/x.example\/?a=1;email=@;to=~;n#access_token=@""#,
+    r#""u":"/?p\u0061ssword=@;x=%zz""#,
+];
+
 /// Where members stand.
 const FRAMES: [&str; 3] = [
     r#"{"workspace":"acme","params":{MEMBERS}}"#,
@@ -44,10 +55,11 @@ const FRAMES: [&str; 3] = [
     r#"{"workspace":"acme","context":{"a":[[{MEMBERS}]]}}"#,
 ];
 
-fn protector(detection: &str) -> Protector {
+fn protector(detection: &str, entered: bool) -> Protector {
     let text = format!(
         "[keys]\nfile = 'k'\n[kafka]\n'bootstrap.servers' = 'none:1'\n\
         [[source]]\ntopic = 'raw'\nkind = 'event'\nprotected = 'p'\ndead-letters = 'd'\ndetection = '{detection}'\n\
+        json-strings = {entered}\nurl-queries = {entered}\n\
         [[view]]\nname = 'none'\nunlisted = 'show'\nheaders = ['x-note', 'authorization']\ntopics = {{ raw = 'none' }}\n\
         [[view]]\nname = 'masks'\nshow = ['params.**', 'context.**']\ntopics = {{ raw = 'masks' }}\n\
         [[view]]\nname = 'all'\nclearance = 9999\nunlisted = 'show'\nheaders = ['x-note']\ntopics = {{ raw = 'all' }}\n"
@@ -106,11 +118,12 @@ proptest! {
     fn nothing_detected_leaves_in_clear(
         frame in select(&FRAMES[..]),
         places in vec(select(&PLACES[..]), 1..6),
+        within in vec(select(&ENTERED[..]), 0..4),
         detection in select(vec!["report", "encrypt", "mask", "drop"]),
     ) {
-        let (record, hidden) = record(frame, &places);
+        let (record, hidden) = record(frame, &[places, within.clone()].concat());
         let canaries = Canaries::new(&hidden);
-        let (mut protector, mut outputs) = (protector(detection), Outputs::default());
+        let (mut protector, mut outputs) = (protector(detection, !within.is_empty()), Outputs::default());
         protector.protect(0, &record, &mut outputs).expect("a good record");
         prop_assert_eq!(outputs.tally.clear_under_mark, 0);
         let shown = |view: usize| bytes(&outputs.views[view].1);

@@ -11,7 +11,9 @@ use crate::privacy::mark::{Mark, MarkKey, On, Protect};
 use crate::privacy::mask::Mask;
 use crate::privacy::path::Path;
 use crate::privacy::seal::{self, Associated, Sealer};
-use crate::privacy::settings::{Case, Detection, Fold, Ids, Layout, Partitioner, Settings, Stage, Unlisted, View};
+use crate::privacy::settings::{
+    Case, Detection, Fold, Ids, Layout, Partitioner, Settings, Stage, Unlisted, View, Within,
+};
 use crate::record::Header;
 
 mod input;
@@ -63,6 +65,7 @@ fn source() -> Source {
         ids: Ids::Clear,
         case: Case::Fold,
         detection: Detection::Off,
+        within: Within::default(),
         derived_copies: false,
         state: None,
         events: None,

@@ -9,13 +9,15 @@ use std::iter;
 
 use memchr::memchr;
 
-use super::{Kind, Node, Span, Tape};
+use super::{Inner, Inside, Kind, Node, Parameter, Span, Tape};
 use crate::privacy::fold;
 
 /// A text and the tape of its scan. Cheap to copy.
 #[derive(Clone, Copy)]
 pub struct Document<'a> {
+    /// The text itself, and behind it what stands within strings.
     text: &'a str,
+    length: usize,
     tape: &'a Tape,
 }
 
@@ -23,12 +25,52 @@ impl<'a> Document<'a> {
     /// The document that `text` is, after a scan of it into `tape` succeeded.
     pub fn new(text: &'a str, tape: &'a Tape) -> Self {
         debug_assert!(tape.nodes().first().is_some_and(|root| root.value.end as usize <= text.len()));
-        Self { text, tape }
+        Self { text, length: text.len(), tape }
+    }
+
+    /// The document that the first `length` bytes of `text` are, with what stands within its strings behind them.
+    pub(in crate::privacy) fn within(text: &'a str, length: usize, tape: &'a Tape) -> Self {
+        Self { text, length, tape }
+    }
+
+    /// What the string `i` holds, where strings were entered.
+    pub fn inner(&self, i: usize) -> Option<&'a Inner> {
+        let inner = &self.tape.inner;
+        if inner.is_empty() {
+            return None;
+        }
+        inner.binary_search_by_key(&i, |inner| inner.node as usize).ok().map(|at| &inner[at])
+    }
+
+    /// What the string `i` holds, where strings were entered.
+    pub fn inside(&self, i: usize) -> Option<Inside> {
+        self.inner(i).map(|inner| inner.inside)
+    }
+
+    /// What node `i` is to whoever looks at what it holds: a string with a document in it is what that document is.
+    pub fn shape(&self, i: usize) -> Kind {
+        match self.inside(i) {
+            Some(Inside::Object) => Kind::Object,
+            Some(Inside::Array) => Kind::Array,
+            _ => self.node(i).kind,
+        }
+    }
+
+    /// The parameters of the query in a string, in their order, as its children stand.
+    pub fn parameters(&self, query: &Inner) -> &'a [Parameter] {
+        &self.tape.parameters[query.first as usize..]
+    }
+
+    /// What stands before the first parameter of a query.
+    pub fn before_query(&self, query: &Inner) -> &'a str {
+        let start = query.text.start;
+        let end = self.parameters(query).first().map_or(start, |first| first.start);
+        self.raw(Span { start, end })
     }
 
     /// The whole text, white space around the root included.
     pub fn text(&self) -> &'a str {
-        self.text
+        &self.text[..self.length]
     }
 
     /// The nodes in document order, the root first.
@@ -106,6 +148,26 @@ fn unescape(raw: &str, escaped: bool) -> Cow<'_, [u8]> {
     }
     out.extend_from_slice(rest);
     Cow::Owned(out)
+}
+
+/// How many bytes of a string's inside, as it stands in the text, come to the first `length` bytes of what it means. The string means UTF-8.
+pub fn raw_length(raw: &[u8], length: usize) -> usize {
+    let (mut at, mut left) = (0, length);
+    while left > 0 {
+        let rest = raw.get(at..).unwrap_or_default();
+        let plain = memchr(b'\\', &rest[..left.min(rest.len())]).unwrap_or(left);
+        at += plain;
+        left -= plain;
+        if left > 0 {
+            let (taken, code) = match raw.get(at + 1) {
+                Some(b'u') => unit(&raw[at..]),
+                _ => (2, 0),
+            };
+            at += taken;
+            left = left.saturating_sub(char::from_u32(code).map_or(3, char::len_utf8));
+        }
+    }
+    at
 }
 
 /// Reads the `\uXXXX` that `rest` begins with, and the low surrogate after a high one; gives the bytes read and the code point.

@@ -58,10 +58,53 @@ pub struct Node {
     pub next: u32,
 }
 
+/// What a string holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inside {
+    /// A document that is an object.
+    Object,
+    /// A document that is an array.
+    Array,
+    /// A query, whose parameters are like members.
+    Query,
+    /// What begins as a document does, and was not read.
+    UnreadDocument,
+    /// What may be a query, and was not read.
+    UnreadQuery,
+}
+
+/// What was read, or was not, within one string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inner {
+    /// The string's node; what stands in it are the nodes behind.
+    pub node: u32,
+    /// What the string holds.
+    pub inside: Inside,
+    /// Where the string's own text stands, unescaped.
+    pub text: Span,
+    /// Where in it the document's bracket stands.
+    pub start: u32,
+    /// Of a query: the index of its first parameter.
+    pub first: u32,
+}
+
+/// Where a parameter stands in its query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parameter {
+    /// Where its name begins.
+    pub start: u32,
+    /// Its value, as it stands.
+    pub value: Span,
+}
+
 /// The result of a scan, kept for the next one.
 #[derive(Debug, Default)]
 pub struct Tape {
-    pub(super) nodes: Vec<Node>,
+    pub(in crate::privacy) nodes: Vec<Node>,
+    /// By node. Of what is scanned there is none: strings are entered later.
+    pub(in crate::privacy) inner: Vec<Inner>,
+    /// Of all queries.
+    pub(in crate::privacy) parameters: Vec<Parameter>,
     /// The containers that are still open, outermost first; empty after a scan.
     pub(super) open: Vec<usize>,
 }
@@ -74,8 +117,10 @@ impl Tape {
     }
 
     /// Forgets the last scan and keeps the room it took.
-    pub(super) fn clear(&mut self) {
+    pub(in crate::privacy) fn clear(&mut self) {
         self.nodes.clear();
+        self.inner.clear();
+        self.parameters.clear();
         self.open.clear();
     }
 }

@@ -18,6 +18,7 @@ pub(crate) fn settings() -> Settings {
         ids: Ids::Clear,
         case: Case::Fold,
         detection: Detection::Off,
+        within: Within::default(),
         derived_copies: false,
         state: None,
         events: None,

@@ -1,7 +1,7 @@
 //! The raw event, as a producer would have written it: in clear, where the layout of the event source says, without white space.
 //!
 //! Always holds: whatever is taken from the profile is listed in [`Draft::forced`], with the verdict it has there and those of all
-//! inside it; nodes are counted as the scanner will count them. Deliberately not here: what becomes of it.
+//! inside it; nodes are counted as the reader will count them. Deliberately not here: what becomes of it.
 
 use super::held::{Attribute, by_element, identifier};
 use super::{EVENT, Profile};
@@ -22,7 +22,11 @@ pub(super) struct Draft {
     pub(super) forced: Vec<Field>,
     /// The nodes of arrays that are ours, whose elements are the profile's, in document order.
     pub(super) arrays: Vec<usize>,
+    /// The strings of the profile that were entered there, in document order and by nodes of the text as it is scanned, before they are entered.
+    pub(super) strings: Vec<usize>,
     nodes: usize,
+    /// Those that stand within strings.
+    within: usize,
 }
 
 /// A value of the event.
@@ -192,7 +196,13 @@ impl Draft {
         let (open, close) = match document.node(node).kind {
             Kind::Object => ('{', '}'),
             Kind::Array => ('[', ']'),
-            _ => {
+            kind => {
+                let inside = document.node(node).next as usize - node - 1;
+                if kind == Kind::String && inside > 0 {
+                    self.strings.push(self.nodes - self.within);
+                    self.within += inside;
+                    self.nodes += inside;
+                }
                 self.nodes += 1;
                 self.text.push_str(document.raw(document.node(node).value));
                 return;

@@ -109,7 +109,7 @@ fn passes_array(profile: &Profile, node: usize) -> bool {
         if inner == node {
             return false;
         }
-        if document.node(inner).kind == Kind::Array {
+        if document.shape(inner) == Kind::Array {
             return true;
         }
         at = inner;

@@ -13,11 +13,12 @@ use crate::privacy::mask::Mask;
 use crate::privacy::path::Path;
 use crate::privacy::seal::{self, Associated, Sealer};
 use crate::privacy::settings::{
-    Case, Detection, Fold, Ids, Layout, Partitioner, Settings, SourceKind, Stage, Unlisted, View,
+    Case, Detection, Fold, Ids, Layout, Partitioner, Settings, SourceKind, Stage, Unlisted, View, Within,
 };
 
 mod copies;
 mod layouts;
+mod within;
 
 fn keyset() -> Keyset {
     Keyset::parse(include_bytes!("../../../tests/golden/keyset.json")).expect("the test keyset")
@@ -97,6 +98,7 @@ fn source(topic: &str, kind: SourceKind, layout: Layout) -> Source {
         ids: Ids::Clear,
         case: Case::Fold,
         detection: Detection::Off,
+        within: Within::default(),
         derived_copies: false,
         state: (kind == SourceKind::Profile).then_some(Fold::Merge),
         events: None,
