@@ -241,13 +241,29 @@ fn run(config: &Config, protector: &mut Protector, wanted: &Wanted) -> String {
     failures
 }
 
+/// The files of all cases.
+fn cases() -> Vec<PathBuf> {
+    let files = std::fs::read_dir(folder().join("cases")).expect("the folder of cases");
+    let mut files: Vec<PathBuf> = files.map(|file| file.expect("a file").path()).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_case_has_a_number_of_its_own() {
+    let mut numbered: BTreeMap<u32, PathBuf> = BTreeMap::new();
+    for file in cases() {
+        let name = file.file_name().and_then(|name| name.to_str()).expect("text");
+        let number = name.split_once('-').and_then(|(number, _)| number.parse().ok()).expect("a number and a name");
+        if let Some(other) = numbered.insert(number, file.clone()) {
+            panic!("{} and {} have one number", other.display(), file.display());
+        }
+    }
+}
+
 #[test]
 fn every_case_holds() {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder().join("cases"))
-        .expect("the folder of cases")
-        .map(|file| file.expect("a file").path())
-        .collect();
-    files.sort();
+    let files = cases();
     let (mut records, mut failures) = (0, String::new());
     for file in &files {
         let text = std::fs::read_to_string(file).expect("a case");
@@ -265,5 +281,5 @@ fn every_case_holds() {
     }
     println!("{} cases, {records} records", files.len());
     assert!(failures.is_empty(), "\n{failures}");
-    assert!(files.len() >= 80, "a case went missing: {} are left", files.len());
+    assert!(files.len() >= 130, "a case went missing: {} are left", files.len());
 }

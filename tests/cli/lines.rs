@@ -103,6 +103,21 @@ fn test_tells_programs_the_same() {
 }
 
 #[test]
+fn test_escapes_what_a_terminal_would_take_for_a_command() {
+    let bench = Bench::new();
+    let detection = "protected = \"protected.events\"\ndetection = \"report\"\n";
+    bench.write("detect.toml", &crate::bench::CONFIG.replacen("protected = \"protected.events\"\n", detection, 1));
+    let shown = |value: &str| format!(r#"{{"workspace":"acme","params":{{"x\u001b[31m":{{"email":"{value}"}}}}}}"#);
+    let output = format!(
+        "params.'x\\u{{1b}}[31m'.email  matcher email by name  none; level 9999, mask word\n\
+         protected: {}\n  sivcar-policy: 4\nview debug: {}\n  sivcar-policy: 4\n\n",
+        shown("ann"),
+        shown("a***")
+    );
+    bench.expect("test --config detect.toml --source raw.events", &shown("ann"), 0, &output, "");
+}
+
+#[test]
 fn protect_takes_the_headers_that_a_gate_asks_for() {
     let bench = Bench::new();
     let gate = "dead-letters = \"dead\"\ngate = { header = \"auth\", accepted = [\"jwt=1\"] }\n";
