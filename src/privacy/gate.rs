@@ -2,8 +2,8 @@
 //!
 //! Whoever writes raw topics on behalf of the public (a collector, say) writes that header: one of a few words, or the JWT that the
 //! issuer signed. Always holds: where the header occurs several times, or in several spellings, each occurrence must be accepted; a null
-//! value never is; where claims tell whose record it may be, they vouch for every identifier that it has. The header never reaches an
-//! output. Deliberately not here: who may write the raw topic; but for a signature, the gate is as strong as that.
+//! value never is; where claims tell whose record it may be, they vouch for every identifier that it has; one record has one signature
+//! verified, however many tokens it brings. The header never reaches an output. Deliberately not here: who may write the raw topic; but for a signature, the gate is as strong as that.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use super::jwt::Jwks;
 use super::layout::Located;
 use super::scan::{Document, Kind};
+use super::settings::Layout;
 use crate::record::{Header, Record};
 
 /// What may stand before a JWT, as in HTTP's `Authorization` (RFC 6750).
@@ -66,37 +67,73 @@ impl Gate {
     /// names, and no claim.
     pub fn admits(&self, record: &Record, subject: &Subject, issuers: Option<&Jwks>) -> bool {
         let mut said = record.headers.iter().filter(|header| self.is_named(header)).peekable();
-        let accepts = |header: &Header| {
-            let value = header.value.as_deref().and_then(|value| std::str::from_utf8(value).ok());
-            value.is_some_and(|value| {
-                self.accepted.contains(value) || self.vouches(value, record.timestamp, subject, issuers)
+        // the token that was verified; a second one is not looked at, so that no record costs more signatures than one
+        let mut verified = None;
+        said.peek().is_some()
+            && said.all(|header| {
+                let value = header.value.as_deref().and_then(|value| std::str::from_utf8(value).ok());
+                value.is_some_and(|value| match verified {
+                    _ if self.accepted.contains(value) => true,
+                    Some(verified) => verified == token(value),
+                    None => self.vouches(verified.insert(token(value)), record.timestamp, subject, issuers),
+                })
             })
-        };
-        said.peek().is_some() && said.all(accepts)
     }
 
-    fn vouches(&self, value: &str, at: Option<i64>, subject: &Subject, issuers: Option<&Jwks>) -> bool {
+    fn vouches(&self, token: &str, at: Option<i64>, subject: &Subject, issuers: Option<&Jwks>) -> bool {
         let (Some(names), Some(issuers)) = (&self.jwt, issuers) else { return false };
-        let scheme = value.get(..BEARER.len()).filter(|scheme| scheme.eq_ignore_ascii_case(BEARER));
-        let token = value[scheme.map_or(0, str::len)..].trim_start_matches(' ');
         issuers.claims(token, at).is_some_and(|claims| names.are_of(&claims, subject))
     }
 
-    /// Refuses a gate that would admit nothing.
-    pub(super) fn check(&self) -> Result<(), String> {
+    /// Refuses a gate that would admit nothing, or what nobody authenticated, in records of `layout`.
+    pub(super) fn check(&self, layout: &Layout) -> Result<(), String> {
         if self.header.is_empty() {
             return Err("gate: header must be the name of a header".to_owned());
+        }
+        if self.accepted.contains("") {
+            return Err("gate: accepted has an empty value, which says nothing; take it out".to_owned());
         }
         if self.accepted.is_empty() && self.jwt.is_none() {
             return Err(
                 "gate: it has neither accepted values nor jwks, so that no record with an id would pass".to_owned()
             );
         }
-        Ok(())
+        if layout.id.is_none() && layout.uuid.is_none() {
+            return Err(format!("layout {:?} names no id or uuid, so that the gate would let all pass", layout.name));
+        }
+        self.jwt.as_ref().map_or(Ok(()), |claims| claims.check(layout))
     }
 }
 
+/// The token in a header's value.
+fn token(value: &str) -> &str {
+    let scheme = value.get(..BEARER.len()).filter(|scheme| scheme.eq_ignore_ascii_case(BEARER));
+    value[scheme.map_or(0, str::len)..].trim_start_matches(' ')
+}
+
 impl Claims {
+    /// Whether nobody is to be named.
+    fn is_empty(&self) -> bool {
+        self.id.is_none() && self.uuid.is_none()
+    }
+
+    /// Refuses claims that are not those of the layout's identifiers: a record with one that no claim may name would never pass.
+    fn check(&self, layout: &Layout) -> Result<(), String> {
+        let pairs = [("id", &self.id, &layout.id), ("uuid", &self.uuid, &layout.uuid)];
+        let other = pairs.into_iter().find(|(_, claim, path)| claim.is_some() != path.is_some());
+        match other {
+            _ if self.is_empty() => Ok(()),
+            None => Ok(()),
+            Some((word, Some(_), _)) => {
+                Err(format!("gate: claims names the claim of a {word}, and layout {:?} has none", layout.name))
+            }
+            Some((word, None, _)) => Err(format!(
+                "gate: claims names no claim of the {word} that layout {:?} has, so that no JWT would do for a record with one",
+                layout.name
+            )),
+        }
+    }
+
     /// Whether `claims` name every identifier of `subject`, where any is to be claimed.
     fn are_of(&self, claims: &Map<String, Value>, subject: &Subject) -> bool {
         let claimed = |name: &Option<String>, own: &[u8]| {
@@ -104,9 +141,8 @@ impl Claims {
             claim.is_some_and(|claim| claim.as_bytes() == own)
         };
         let named = |name: &Option<String>, own: &Option<Cow<[u8]>>| own.as_ref().is_none_or(|own| claimed(name, own));
-        let signature_is_enough = self.id.is_none() && self.uuid.is_none();
         let identified = subject.id.is_some() || subject.uuid.is_some();
-        signature_is_enough || identified && named(&self.id, &subject.id) && named(&self.uuid, &subject.uuid)
+        self.is_empty() || identified && named(&self.id, &subject.id) && named(&self.uuid, &subject.uuid)
     }
 }
 
@@ -124,6 +160,12 @@ fn text(claim: &Value) -> Option<Cow<'_, str>> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use openssl::hash::MessageDigest;
+    use openssl::pkey::PKey;
+    use openssl::sign::Signer;
+
     use super::*;
 
     fn admits(headers: &[(&str, Option<&str>)]) -> bool {
@@ -133,6 +175,32 @@ mod tests {
             |(name, value): &(&str, Option<&str>)| Header { name: (*name).into(), value: value.map(Into::into) };
         let record = Record { headers: headers.iter().map(header).collect(), ..Record::default() };
         gate.admits(&record, &Subject::default(), None)
+    }
+
+    /// A JWT with these claims, by the issuer of the golden cases.
+    fn signed(claims: &str) -> String {
+        let key = PKey::private_key_from_pem(include_bytes!("../../tests/golden/issuer.pem")).expect("a key");
+        let text = ["{\"alg\":\"RS256\"}", claims].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+        let mut signer = Signer::new(MessageDigest::sha256(), &key).expect("a signer");
+        let signature = signer.sign_oneshot_to_vec(text.as_bytes()).expect("a signature");
+        format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    #[test]
+    fn a_second_token_is_not_verified() {
+        let gate = Gate { header: "auth".into(), accepted: ["key".into()].into(), jwt: Some(Claims::default()) };
+        let issuers = Jwks::parse(include_bytes!("../../tests/golden/jwks.json")).expect("a set");
+        let admits = |values: &[&str]| {
+            let header = |value: &&str| Header { name: "auth".into(), value: Some(value.as_bytes().into()) };
+            let record = Record { headers: values.iter().map(header).collect(), ..Record::default() };
+            gate.admits(&record, &Subject::default(), Some(&issuers))
+        };
+        let [one, other] = ["{}", "{\"sub\":\"42\"}"].map(signed);
+        let bearer = format!("Bearer {one}");
+        assert!(admits(&[&one]) && admits(&[&other]), "both are the issuer's");
+        assert!(admits(&[&one, &one, "key", &bearer, &one]));
+        assert!(!admits(&[&one, &other]));
+        assert!(!admits(&[&one, "none"]) && !admits(&["none", &one]));
     }
 
     #[test]

@@ -175,7 +175,28 @@ fn a_gate_that_lets_nothing_or_everything_pass_is_refused() {
             "layout = \"l\"\ngate = { header = \"h\", accepted = [\"a\"] }\n[[layout]]\nname = \"l\"\nworkspace = \"w\"\n",
             "f:5:9: source \"raw\": layout \"l\" names no id or uuid, so that the gate would let all pass",
         ),
+        (
+            "gate = { header = \"h\", accepted = [\"a\", \"\"] }\n",
+            "f:5:9: source \"raw\": gate: accepted has an empty value, which says nothing; take it out",
+        ),
+        (
+            "gate = { header = \"h\", jwks = \"j\", claims = { id = \"sub\" } }\n",
+            "f:5:9: source \"raw\": gate: claims names no claim of the uuid that layout \"default\" has, so that no JWT would do for a record with one",
+        ),
+        (
+            "layout = \"l\"\ngate = { header = \"h\", jwks = \"j\", claims = { id = \"sub\", uuid = \"u\" } }\n[[layout]]\nname = \"l\"\nworkspace = \"w\"\nid = \"id\"\n",
+            "f:5:9: source \"raw\": gate: claims names the claim of a uuid, and layout \"l\" has none",
+        ),
     ] {
         refused(&format!("{LEAST}{text}"), error);
     }
+}
+
+#[test]
+fn copies_of_parameters_that_no_document_has_are_not_looked_for() {
+    refused(
+        &format!("{LEAST}derived-copies = true\n[[layout]]\nname = \"l\"\nworkspace = \"w\"\n")
+            .replace("topic = \"raw\"", "topic = \"raw\"\nlayout = \"l\""),
+        "f:5:9: source \"raw\": derived-copies looks for copies of marked parameters, and layout \"l\" has no parameters",
+    );
 }

@@ -125,13 +125,13 @@ impl Source {
             return Err(format!("workspace {name:?} must be 1–64 letters, digits, '.', '_' or '-'"));
         }
         if let Some(gate) = &self.gate {
-            gate.check()?;
-            if self.layout.id.is_none() && self.layout.uuid.is_none() {
-                return Err(format!(
-                    "layout {:?} names no id or uuid, so that the gate would let all pass",
-                    self.layout.name
-                ));
-            }
+            gate.check(&self.layout)?;
+        }
+        if self.derived_copies && self.layout.parameters.is_empty() {
+            return Err(format!(
+                "derived-copies looks for copies of marked parameters, and layout {:?} has no parameters",
+                self.layout.name
+            ));
         }
         match (&self.workspace, &self.layout.workspace) {
             (None, None) => Err("names no workspace, nor does its layout; set workspace = \"…\"".to_owned()),
