@@ -5,7 +5,7 @@
 //! means 9999. Always holds: an expression is small, its comprehensions are not nested and it calls only functions that are known here, so that
 //! it ends soon whatever an event is called, and gives the same answer each time. Deliberately not here: values; a hook sees none.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
 use std::fmt::Write;
@@ -36,6 +36,9 @@ const VARIABLE_BYTES_MAX: usize = 1_024;
 const KEY_BYTES_MAX: usize = 64;
 /// How many answers each of the two generations holds.
 const ANSWERS_MAX: usize = 4_096;
+/// About how many findings of one record hooks are asked. Of more the answer is 9999: where they stand is made up by whoever writes records, so
+/// that each could be another question.
+const FINDINGS_MAX: u32 = 1_000;
 
 /// All hooks of a process.
 pub struct Hooks {
@@ -85,6 +88,8 @@ pub enum Asked<'a> {
         source: &'a str,
         /// Its event's name as names are compared; empty where it has none.
         event: &'a str,
+        /// How many findings of the record may yet be asked about.
+        left: Cell<u32>,
     },
 }
 
@@ -126,7 +131,10 @@ impl Hooks {
         source: &'a str,
         event: &'a str,
     ) -> Asked<'a> {
-        if self.is_empty() { Asked::Nobody } else { Asked::Hooks { hooks: self, answers, workspace, source, event } }
+        if self.is_empty() {
+            return Asked::Nobody;
+        }
+        Asked::Hooks { hooks: self, answers, workspace, source, event, left: Cell::new(FINDINGS_MAX) }
     }
 
     /// For a record without a document.
@@ -161,13 +169,27 @@ impl Hooks {
 }
 
 impl Asked<'_> {
+    /// `level` of a finding of `matcher` at `path`, or what the hooks raise it to; its path is made only if they are asked.
+    pub fn raised_finding(&self, level: u16, on: &str, path: impl FnOnce() -> String, matcher: &str) -> u16 {
+        match self {
+            _ if level == LEVEL_MAX => level,
+            Asked::Nobody => level,
+            Asked::Untold => LEVEL_MAX,
+            Asked::Hooks { left, .. } if left.get() == 0 => LEVEL_MAX,
+            Asked::Hooks { left, .. } => {
+                left.set(left.get() - 1);
+                self.raised(level, &Variable { on, path: &path(), matcher })
+            }
+        }
+    }
+
     /// `level`, or what the hooks raise it to.
     pub fn raised(&self, level: u16, variable: &Variable) -> u16 {
         match self {
             _ if level == LEVEL_MAX => level,
             Asked::Nobody => level,
             Asked::Untold => LEVEL_MAX,
-            Asked::Hooks { hooks, answers, workspace, source, event } => {
+            Asked::Hooks { hooks, answers, workspace, source, event, left: _ } => {
                 let ask = || hooks.ask(workspace, source, event, variable);
                 level.max(answers.borrow_mut().get(&[workspace, source, event], variable, ask))
             }

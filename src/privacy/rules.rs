@@ -308,11 +308,7 @@ impl Rules {
 
     /// What detection found, raised by hooks: `on` says where it stands, `path` gives its path, if anyone asks.
     pub fn raised(&self, found: Verdict, asked: &Asked, on: On, path: impl FnOnce() -> String) -> Verdict {
-        if found.level == LEVEL_MAX || matches!(asked, Asked::Nobody) {
-            return found;
-        }
-        let variable = Variable { on: on.word(), path: &path(), matcher: self.mark_name(&found) };
-        Verdict { level: asked.raised(found.level, &variable), ..found }
+        Verdict { level: asked.raised_finding(found.level, on.word(), path, self.mark_name(&found)), ..found }
     }
 
     /// The domain under which a value is sealed.

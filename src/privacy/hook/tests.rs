@@ -1,7 +1,5 @@
 //! What an expression may be, what it gives, and that it is asked once.
 
-use std::cell::Cell;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -144,7 +142,7 @@ fn two_variables_never_share_an_answer() {
 #[test]
 fn a_level_is_raised_and_never_lowered() {
     let (hooks, answers) = (hooks(&["path == 'email' ? 300 : 0"]), RefCell::default());
-    let asked = Asked::Hooks { hooks: &hooks, answers: &answers, workspace: "acme", source: "raw", event: "" };
+    let asked = hooks.asked(&answers, "acme", "raw", "");
     for (level, path, raised) in
         [(0, "email", 300), (299, "email", 300), (400, "email", 400), (5, "phone", 5), (9999, "x", 9999)]
     {
@@ -152,6 +150,23 @@ fn a_level_is_raised_and_never_lowered() {
     }
     assert_eq!(Asked::Nobody.raised(5, &variable("email", "")), 5);
     assert_eq!(Asked::Untold.raised(5, &variable("email", "")), 9999);
+}
+
+#[test]
+fn a_record_of_more_findings_than_are_asked_about_hides_the_rest() {
+    let (hooks, answers) = (hooks(&["0"]), RefCell::default());
+    for _ in 0..2 {
+        let asked = hooks.asked(&answers, "acme", "raw", "");
+        let level = |number: u32| asked.raised_finding(5, "field", || format!("params.n{number}"), "email");
+        assert!((0..FINDINGS_MAX).all(|number| level(number) == 5), "each is another question");
+        assert_eq!(
+            (level(0), level(FINDINGS_MAX)),
+            (9999, 9999),
+            "known or not, so that answers do not depend on records before"
+        );
+        assert_eq!(asked.raised_finding(9999, "field", || unreachable!("nobody asks"), "email"), 9999);
+        assert_eq!(asked.raised(5, &variable("email", "")), 5, "marks are the policy's own and few");
+    }
 }
 
 proptest! {
