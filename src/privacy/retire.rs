@@ -22,23 +22,40 @@ pub enum Place {
     View(usize),
 }
 
+/// How a profile stood before it is touched.
+#[derive(Clone, Copy, Debug)]
+pub struct Stood {
+    /// The policy version up to which its marks were answered.
+    pub settled: u64,
+    /// Whether it stood under a protected record key: marks on record keys may come, go and come back without its being written.
+    pub keyed: bool,
+    /// Whether the profile itself goes.
+    pub deleted: bool,
+}
+
 impl Protector {
-    /// The deletions of what stands in the outputs of `source` under earlier record keys of the profile that `key` names, whose marks were
-    /// answered up to the version `settled`; `deleted` says that the profile itself goes. A key that the keyset has no more deletes nothing.
-    pub fn retire(
-        &mut self,
-        source: usize,
-        workspace: &str,
-        key: &[u8],
-        settled: u64,
-        deleted: bool,
-    ) -> Vec<(Place, Record)> {
+    /// Whether protected topics have a sealed record key for the profile that `key` names.
+    pub fn seals_key(&mut self, source: usize, workspace: &str, key: &[u8]) -> bool {
+        let policy = Arc::clone(&self.policy);
+        policy.keyed(workspace).is_some() || self.finds_key(&policy, &policy.settings().sources[source], workspace, key)
+    }
+
+    /// Whether detection finds a profile's record key, and hides it.
+    fn finds_key(&mut self, policy: &Policy, source: &Source, workspace: &str, key: &[u8]) -> bool {
+        source.detection.hides()
+            && source.kind == SourceKind::Profile
+            && policy.stage(workspace) == Stage::Enforced
+            && policy.rules(source, workspace).key().is_none()
+            && self.detector.record_key(&policy.settings().matchers, key).is_some()
+    }
+
+    /// The deletions of what stands in the outputs of `source` under earlier record keys of the profile that `key` names. A key that the
+    /// keyset has no more deletes nothing.
+    pub fn retire(&mut self, source: usize, workspace: &str, key: &[u8], stood: Stood) -> Vec<(Place, Record)> {
+        let Stood { settled, keyed, deleted } = stood;
         let policy = Arc::clone(&self.policy);
         let source = &policy.settings().sources[source];
-        let detected = source.detection.hides() && source.kind == SourceKind::Profile && {
-            let open = policy.stage(workspace) == Stage::Enforced && policy.rules(source, workspace).key().is_none();
-            open && self.detector.record_key(&policy.settings().matchers, key).is_some()
-        };
+        let detected = policy.keyed(workspace).is_none() && self.finds_key(&policy, source, workspace, key);
         let Ok(mut sealer) = self.sealer.of(workspace) else { return Vec::new() };
         let mut retired = Vec::new();
         let header = policy_header(&policy, sealer.spare);
@@ -47,8 +64,8 @@ impl Protector {
             retired.push((place, record));
         };
         let pinning = policy.pinned(&source.protected, Some(workspace));
-        // nothing tells since when detection was asked for, so the clear one goes with the profile
-        if policy.keyed(workspace).is_some_and(|since| since > settled) || detected && deleted {
+        // nothing tells since when detection was asked for, but where the profile stands in clear it was not
+        if !keyed && (detected || policy.keyed(workspace).is_some_and(|since| since > settled)) {
             retire(Place::Protected, key.to_vec());
         }
         // what is found is sealed from the first record on

@@ -208,11 +208,11 @@ proptest! {
 
     #[test]
     fn a_state_comes_back_and_no_part_of_it_does(
-        offset in any::<i64>(), settled in any::<u64>(), workspace in "[a-z]{1,9}", id in ".{0,9}", document in object(value()),
-        tail in vec(any::<u8>(), 1..4),
+        offset in any::<i64>(), settled in any::<u64>(), keyed in any::<bool>(), workspace in "[a-z]{1,9}", id in ".{0,9}",
+        document in object(value()), tail in vec(any::<u8>(), 1..4),
     ) {
         let profile = Profile { workspace, id, document: document.to_string().into_bytes() };
-        let state = State { offset, settled, profile };
+        let state = State { offset, settled, keyed, profile };
         let bytes = state.encode();
         let bytes = bytes.expose();
         prop_assert_eq!(State::decode(bytes), Some(state));
@@ -235,7 +235,10 @@ proptest! {
 #[test]
 fn a_states_bytes_are_as_documented() {
     let profile = Profile { workspace: "acme".to_owned(), id: "42".to_owned(), document: b"{}".to_vec() };
-    let state = State { offset: 258, settled: 3, profile };
-    let bytes = b"\0\0\0\0\0\0\x01\x02\0\0\0\0\0\0\0\x03\0\x04acme\0\0\0\x0242{}";
-    assert_eq!(state.encode().expose(), bytes);
+    let state = State { offset: 258, settled: 3, keyed: false, profile };
+    let bytes = *b"\0\0\0\0\0\0\x01\x02\0\0\0\0\0\0\0\x03\0\x04acme\0\0\0\x0242{}";
+    assert_eq!(state.encode().expose(), &bytes);
+    let mut keyed = bytes;
+    keyed[16] = 0x80;
+    assert_eq!(State { keyed: true, ..state }.encode().expose(), &keyed);
 }

@@ -15,7 +15,7 @@ use super::pipeline::Pipeline;
 use super::store::{Entry, Overlay, StateKey, Store};
 use crate::privacy::error::Reason;
 use crate::privacy::protect::{Outputs, Rejection};
-use crate::privacy::retire::Place;
+use crate::privacy::retire::{Place, Stood};
 use crate::privacy::synthetic::{Concerned, synthetic_header};
 use crate::profile::{Profile, State};
 use crate::record::{Partition, Record};
@@ -103,7 +103,8 @@ impl Pipeline {
                     return Err(Reason::ProfileKeyMismatch.into());
                 }
                 let settled = held.as_ref().map_or(version, |held| held.settled.max(version));
-                Some(State { offset: input.offset, settled, profile })
+                let keyed = self.protector.seals_key(source, &profile.workspace, record_key);
+                Some(State { offset: input.offset, settled, keyed, profile })
             }
             (None, _) => None,
             // to go on would forget a profile for a document that is there
@@ -146,8 +147,8 @@ impl Pipeline {
         if !self.routes[source].compacted {
             return; // events stay as they were written
         }
-        let (workspace, settled) = (&held.profile.workspace, held.settled);
-        for (place, mut record) in self.protector.retire(source, workspace, record_key, settled, deleted) {
+        let stood = Stood { settled: held.settled, keyed: held.keyed, deleted };
+        for (place, mut record) in self.protector.retire(source, &held.profile.workspace, record_key, stood) {
             record.headers.push(synthetic_header(self.snapshot().version()));
             let route = &self.routes[source];
             let topic = match place {

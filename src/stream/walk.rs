@@ -200,7 +200,9 @@ impl Pipeline {
                 outputs.truncate(first);
             }
         }
-        let settled = self.settled(state);
+        let written = outputs.len() > first;
+        let keyed = if written { self.protector.seals_key(source, workspace, &record_key) } else { state.keyed };
+        let settled = State { keyed, ..self.settled(state) };
         let change = self.change(source, partition, &record_key, Some(settled), Some(key), &mut outputs)?;
         Ok(Some((outputs, events.unwrap_or(0), change)))
     }
@@ -230,7 +232,7 @@ impl Pipeline {
     /// `state`, settled up to the policy in force.
     fn settled(&self, state: &State) -> State {
         let settled = state.settled.max(self.snapshot().version());
-        State { offset: state.offset, settled, profile: state.profile.clone() }
+        State { settled, ..state.clone() }
     }
 
     /// The changelog's record that all of a partition is settled up to `version`.

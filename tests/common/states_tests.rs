@@ -65,7 +65,7 @@ fn entry(checker: &Checker, topics: &mut Topics, key: &str, state: Option<(i64, 
     token(&seal(Associated::StateKey { group, topic }, key.as_bytes()), &mut text);
     let state = state.map(|(offset, id, document)| {
         let profile = Profile { workspace: "acme".into(), id: id.into(), document: document.into() };
-        let bytes = State { offset, settled: 1, profile }.encode();
+        let bytes = State { offset, settled: 1, keyed: false, profile }.encode();
         let key = std::str::from_utf8(&text).expect("a token");
         seal(Associated::State { group, topic, key }, bytes.expose())
     });

@@ -146,6 +146,55 @@ fn a_stage_lets_keys_pass_and_enforcing_it_moves_them() {
     assert_eq!(standing(&world), (tokens(1..=3, 1), 9));
 }
 
+/// Marks on record keys that come, go and overlap while nobody writes the profiles: what stands under a sealed key stays, and no deletion
+/// names its clear one.
+#[test]
+fn a_key_that_is_sealed_already_is_not_named_again() {
+    for [first, second] in [["*", "acme"], ["acme", "*"]] {
+        let mut world = World::new();
+        whole::pin(&mut world, "people", 1, &[]);
+        let put = |world: &mut World, workspace: &str, mark: Option<Mark>| {
+            world.table.version += 1;
+            let key = MarkKey { workspace: workspace.into(), ..key_mark() };
+            let since = Some(world.table.version);
+            match mark {
+                Some(mark) => drop(world.table.marks.insert(key, Mark { since, ..mark })),
+                None => drop(world.table.marks.remove(&key)),
+            }
+        };
+        put(&mut world, first, Some(Mark::default()));
+        world.feed(1..=3, "{\"n\":1}");
+        let context = world.process();
+        let mut worker = worker(&context);
+        settle(&mut worker);
+        assert_eq!(standing(&world), (tokens(1..=3, 1), 3));
+        let mut publish = |world: &World| {
+            world.publish(&context);
+            settle(&mut worker);
+        };
+        // one is made beside the other, which then goes
+        put(&mut world, second, Some(Mark::default()));
+        publish(&world);
+        put(&mut world, first, None);
+        publish(&world);
+        // all go and come back, with another written meanwhile
+        put(&mut world, second, None);
+        publish(&world);
+        world.feed([3], "{\"n\":2}");
+        publish(&world);
+        assert_eq!(standing(&world).1, 4, "{first} then {second}");
+        put(&mut world, first, Some(Mark::default()));
+        publish(&world);
+        world.append("2", None);
+        publish(&world);
+        let clear = |fetched: &Fetched| !fetched.record.key.as_ref().unwrap().starts_with(b"siv:");
+        let named: Vec<_> = world.log.log.records("people").into_iter().filter(clear).collect();
+        assert!(named.iter().all(|fetched| fetched.record.key.as_deref() == Some(b"3")), "{first} then {second}");
+        assert_eq!(named.len(), 2, "its record, and the deletion of that");
+        assert_eq!(standing(&world).0, tokens([1, 3], 1));
+    }
+}
+
 #[test]
 fn a_marked_header_has_documents_written_without_their_headers() {
     let mut world = World::new();
