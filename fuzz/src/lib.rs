@@ -2,6 +2,8 @@
 //!
 //! `cargo +nightly fuzz run scan` (without a nightly compiler: `RUSTC_BOOTSTRAP=1 cargo fuzz run scan`).
 
+#[path = "../../tests/common/around.rs"]
+pub mod around;
 #[path = "../../tests/common/canary.rs"]
 pub mod canary;
 #[path = "../../tests/common/checks.rs"]
@@ -73,6 +75,14 @@ pub fn token(data: &[u8]) {
         checks::token_has_one_text(text);
         checks::token_has_one_text(&format!("siv:{text}"));
     }
+}
+
+/// A signed token with some of its bytes replaced, a text that may be one, and a set of keys.
+pub fn jwt(data: &[u8]) {
+    if let [high, low, edit @ ..] = data {
+        checks::jwt_is_the_issuers(u16::from_be_bytes([*high, *low]).into(), edit);
+    }
+    checks::jwks_accept_nothing_else(data);
 }
 
 /// A control record: a line with its key, or the number of a usual one, then its value.

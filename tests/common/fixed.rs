@@ -120,6 +120,7 @@ fn marks() -> BTreeMap<MarkKey, Mark> {
         mark(On::Parameter, "'a.b'", None, Mark { protect: Protect::Mask, mask: Some(Mask::Empty), ..plain() }),
         mark(On::Field, "c.*", None, Mark { protect: Protect::None, mask: Some(Mask::Last4), ..plain() }),
         mark(On::Field, "**.phone", None, Mark { mask: Some(Mask::Token), ..plain() }),
+        mark(On::Key, "key", None, plain()),
     ])
 }
 

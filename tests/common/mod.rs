@@ -1,5 +1,6 @@
 //! What the integration tests share.
 
+pub mod around;
 pub mod canary;
 mod canary_tests;
 pub mod checks;

@@ -15,6 +15,7 @@ use sivcar::privacy::settings::{Ids, Settings, Stage, Unlisted, View};
 use sivcar::privacy::value::ValueSealer;
 use sivcar::record::Record;
 
+use super::around::Around;
 use super::canary::{Canaries, FEWEST_BYTES};
 use super::expected::{Expected, canonical_plaintext, each_child, token};
 use super::reading::{Body, Node, Reading, protects, reading};
@@ -54,6 +55,10 @@ impl Pipeline {
         Expected::new(&self.settings, &self.table, &self.settings.sources[0], text, reading)
     }
 
+    fn around<'a>(&'a self, reading: &'a Reading, record: &'a Record) -> Around<'a> {
+        Around { table: &self.table, source: &self.settings.sources[0], reading, record }
+    }
+
     fn sealer(&self, reading: &Reading) -> Sealer {
         Sealer::new(self.keyring.of(&reading.workspace).expect("a keyset, else it was rejected"))
     }
@@ -78,7 +83,9 @@ impl Pipeline {
         if !self.settings.sources[0].sealed_input {
             same(text(&outputs.protected), &expected.protected(&mut sealer));
         }
-        assert_eq!(outputs.protected.key, record.key);
+        let around = self.around(&reading, record);
+        assert_eq!(outputs.protected.key, around.key(&mut sealer));
+        assert_eq!(outputs.protected.headers, around.headers(&mut sealer));
         let views = self.settings.views.iter().enumerate();
         assert_eq!(outputs.views.len(), self.settings.views.len());
         for ((index, view), (which, output)) in views.zip(&outputs.views) {
@@ -87,6 +94,7 @@ impl Pipeline {
             let associated = Associated::View { workspace: &reading.workspace, view: &view.name };
             let key = record.key.clone().map(|key| token(&mut sealer, &associated, key, 0).into_bytes());
             assert_eq!(output.key, key);
+            assert_eq!(output.headers, around.shown(view, &mut sealer));
         }
     }
 
@@ -107,10 +115,12 @@ impl Pipeline {
         let verdict = |node: &Node| expected.verdicts().get(&node.start);
         let own = |chain: &[&Node]| chain.iter().any(|node| expected.is_own(node.start));
         if expected.stage() == Stage::Enforced {
-            let hidden = secret(&|chain: &[&Node]| {
+            let mut hidden = secret(&|chain: &[&Node]| {
                 own(chain) || chain.iter().any(|node| verdict(node).is_some_and(|verdict| protects(verdict.protect)))
             });
-            absent(&search, &outputs.protected, &hidden, false);
+            let key = self.around(&reading, record).key_is_protected();
+            hidden.extend(key.then_some(canaries.len()));
+            absent(&search, &outputs.protected, &hidden, key);
         }
         for (index, output) in &outputs.views {
             let view = &self.settings.views[*index];
@@ -187,7 +197,8 @@ impl Pipeline {
 
     fn in_another_domain(&self) -> Pipeline {
         let mut table = self.table.clone();
-        table.marks.values_mut().for_each(|mark| mark.domain = Some("elsewhere".to_owned()));
+        let inside = table.marks.iter_mut().filter(|(key, _)| !key.on.is_around());
+        inside.for_each(|(_, mark)| mark.domain = Some("elsewhere".to_owned()));
         Pipeline::new(self.settings.clone(), table, Arc::clone(&self.keyring))
     }
 

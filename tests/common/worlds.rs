@@ -134,6 +134,22 @@ fn mark_key() -> impl Strategy<Value = MarkKey> {
     })
 }
 
+/// Marks on what stands around a document.
+fn around_key() -> impl Strategy<Value = MarkKey> {
+    let name = select(vec!["trace", "other", "*", "*", "**", "'who'", "TRACE", "x.mail", "who.*"]);
+    let event = option::weighted(0.3, select(vec!["form.submit", "login"]));
+    let header = (name, event).prop_map(|(name, event)| (On::Header, name, event));
+    let key = select(vec!["key", "another"]).prop_map(|name| (On::Key, name, None));
+    (select(vec!["acme", "*", "gamma"]), prop_oneof![3 => header, 1 => key]).prop_map(
+        |(workspace, (on, name, event))| MarkKey {
+            workspace: workspace.to_owned(),
+            on,
+            name: name.to_owned(),
+            event: event.map(str::to_owned),
+        },
+    )
+}
+
 fn nested_key() -> impl Strategy<Value = MarkKey> {
     (select(vec![On::Attribute, On::Parameter]), select(NESTED.to_vec())).prop_map(|(on, name)| MarkKey {
         workspace: "*".to_owned(),
@@ -166,10 +182,14 @@ fn mark(shape: f64) -> impl Strategy<Value = Mark> {
 }
 
 fn marks() -> impl Strategy<Value = BTreeMap<MarkKey, Mark>> {
-    let marks = prop_oneof![2 => vec((mark_key(), mark(0.5)), 0..9), 1 => vec((nested_key(), mark(0.9)), 1..6)];
-    marks.prop_map(|marks| {
-        let usable = marks.into_iter().map(|(key, mark)| match mark::check(&key, &mark) {
+    let inside = prop_oneof![2 => vec((mark_key(), mark(0.5)), 0..9), 1 => vec((nested_key(), mark(0.9)), 1..6)];
+    let around = prop_oneof![1 => Just(vec![]), 2 => vec((around_key(), mark(0.0)), 1..4)];
+    (inside, around).prop_map(|(inside, around)| {
+        let marks = inside.into_iter().chain(around);
+        let usable = marks.map(|(key, mark)| match mark::check(&key, &mark) {
             Ok(_) => (key, mark),
+            // bytes are in no domain
+            Err(_) if key.on.is_around() => (key, Mark { domain: None, ..mark }),
             Err(_) => (key, Mark { domain: Some("any/thing".to_owned()), ..mark }),
         });
         usable.collect()
@@ -194,7 +214,7 @@ fn view() -> impl Strategy<Value = View> {
         clearance,
         unlisted: if masks { Unlisted::Mask } else { Unlisted::Show },
         show: show.into_iter().map(|text| Path::parse(text).expect("a path")).collect(),
-        headers: BTreeSet::from(["trace".to_owned()]),
+        headers: BTreeSet::from(["trace", "TRACE", "who", "x.mail"].map(str::to_owned)),
         trace: false,
         topics: BTreeMap::new(),
     })
@@ -415,9 +435,11 @@ fn put(members: &mut Vec<(&'static str, Draft)>, steps: &[Step], draft: Draft) {
 
 /// A record for a source of this layout.
 pub fn sample(layout: Layout) -> impl Strategy<Value = Sample> {
-    let header = select(vec!["trace", "other", "sivcar-policy", "Sivcar-X"])
-        .prop_map(|name| Header { name: name.to_owned(), value: Some(b"v".to_vec()) });
-    (places(), vec(any::<u8>(), 0..60), prop::bool::weighted(0.9), vec(header, 0..3)).prop_map(
+    let names = vec!["trace", "trace", "TRACE", "other", "who", "ＷＨＯ", "x.mail", "", "sivcar-policy", "Sivcar-X"];
+    let values: Vec<&[u8]> = vec![b"v", b"", b"Ann Lee, 12", b"ann.lee@example.com", b"\xff\x00", b"123456789"];
+    let header = (select(names), option::weighted(0.9, select(values)))
+        .prop_map(|(name, value)| Header { name: name.to_owned(), value: value.map(<[u8]>::to_vec) });
+    (places(), vec(any::<u8>(), 0..60), prop::bool::weighted(0.9), vec(header, 0..4)).prop_map(
         move |(places, choices, key, headers)| {
             let mut writer = Writer { choices, ..Writer::default() };
             let space = writer.space();

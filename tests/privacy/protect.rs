@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use sivcar::privacy::error::Reason;
-use sivcar::record::Record;
+use sivcar::record::{Header, Record};
 
 use crate::common::documents::damaged;
 use crate::common::fixed::{self, keyring};
@@ -111,6 +111,9 @@ fn the_generator_reaches_what_the_properties_are_about() {
                     ("own removed", outputs.tally.own_removed > 0),
                     ("loose", text.contains("\"_pii\":{\"loose\":{")),
                     ("views", !outputs.views.is_empty()),
+                    ("another key", outputs.protected.key != one(&samples).record.key),
+                    ("a sealed header", sealed(&outputs.protected)),
+                    ("a hidden header", hides_a_header(&one(&samples).record, &outputs.protected)),
                 ]
                 .iter()
                 .for_each(|(what, holds)| {
@@ -132,6 +135,9 @@ fn the_generator_reaches_what_the_properties_are_about() {
         ("own removed", 20),
         ("loose", 50),
         ("views", 500),
+        ("another key", 100),
+        ("a sealed header", 60),
+        ("a hidden header", 30),
         ("layout_ambiguous", 20),
         ("layout_mismatch", 20),
         ("id_missing", 20),
@@ -143,6 +149,18 @@ fn the_generator_reaches_what_the_properties_are_about() {
     ] {
         assert!(reached.get(what).is_some_and(|count| *count >= least), "{what}: {reached:#?}");
     }
+}
+
+fn sealed(output: &Record) -> bool {
+    let values = output.headers.iter().filter_map(|header| header.value.as_deref());
+    values.into_iter().any(|value| value.starts_with(b"siv:"))
+}
+
+/// Whether a header of `record` is not on its output.
+fn hides_a_header(record: &Record, output: &Record) -> bool {
+    let is_own = |name: &str| name.to_ascii_lowercase().starts_with("sivcar-");
+    let named = |header: &Header| output.headers.iter().any(|other| other.name == header.name);
+    record.headers.iter().any(|header| !is_own(&header.name) && !named(header))
 }
 
 /// A record of this value under the default event layout, and how long it takes.
