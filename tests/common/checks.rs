@@ -1,6 +1,7 @@
 //! What must hold for any input, as one predicate each: property tests and fuzz targets call the same.
 
 use sivcar::privacy::control::{ControlKey, Domain, KeyRecord, Moment, Table};
+use sivcar::privacy::jwt::Jwks;
 use sivcar::privacy::keyset::Keyset;
 use sivcar::privacy::mark::{self, Mark};
 use sivcar::privacy::path::Path;
@@ -55,6 +56,27 @@ pub fn path_round_trips(text: &str) {
     let again = Path::parse(&normal).expect("a normal form is a path");
     assert_eq!((again.steps(), again.rooted()), (path.steps(), path.rooted()));
     assert_eq!(again.to_string(), normal);
+}
+
+/// The issuer's one token is accepted, and none that differs from it in a single byte: `edit` replaces what stands at `at`.
+pub fn jwt_is_the_issuers(at: usize, edit: &[u8]) {
+    const SIGNED: &str = include_str!("../golden/rfc7515.jwt");
+    let issuers = Jwks::parse(include_bytes!("../golden/rfc7515.jwks.json")).expect("a set");
+    let mut token = SIGNED.as_bytes().to_vec();
+    let at = at % token.len();
+    let end = token.len().min(at + edit.len());
+    token.splice(at..end, edit.iter().copied());
+    for token in [token.as_slice(), edit] {
+        let Ok(token) = std::str::from_utf8(token) else { continue };
+        assert_eq!(issuers.claims(token, Some(0)).is_some(), token == SIGNED);
+    }
+}
+
+/// A JWK set is refused, or holds keys that accept nothing but what they signed.
+pub fn jwks_accept_nothing_else(data: &[u8]) {
+    if let Ok(issuers) = Jwks::parse(data) {
+        assert!(issuers.claims("eyJhbGciOiJSUzI1NiJ9.e30.AA", None).is_none());
+    }
 }
 
 /// A text is refused as a token, or it is the one text of its bytes.

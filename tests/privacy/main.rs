@@ -4,9 +4,11 @@
 mod common;
 
 mod allocations;
+mod bounds;
 mod canonical;
 mod control;
 mod detection;
+mod jwt;
 mod path;
 mod protect;
 mod scan;

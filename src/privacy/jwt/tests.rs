@@ -10,8 +10,8 @@ use serde_json::json;
 use super::*;
 
 /// The key and token of RFC 7515, appendix A.2.
-const RFC_N: &str = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ";
-const RFC_TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw";
+const RFC_JWKS: &[u8] = include_bytes!("../../../tests/golden/rfc7515.jwks.json");
+const RFC_TOKEN: &str = include_str!("../../../tests/golden/rfc7515.jwt");
 const RFC_EXPIRES_MS: i64 = 1_300_819_380_000;
 
 fn key(number: usize) -> &'static PKey<Private> {
@@ -49,7 +49,7 @@ fn rs256(claims: &Value) -> String {
 
 #[test]
 fn the_example_of_rfc_7515_verifies_until_it_expires() {
-    let jwks = set(&[json!({ "kty": "RSA", "n": RFC_N, "e": "AQAB" })]).expect("a set");
+    let jwks = Jwks::parse(RFC_JWKS).expect("a set");
     let claims = jwks.claims(RFC_TOKEN, Some(RFC_EXPIRES_MS)).expect("signed");
     assert_eq!(claims["iss"], "joe");
     assert!(jwks.claims(RFC_TOKEN, Some(RFC_EXPIRES_MS + 59_999)).is_some());
