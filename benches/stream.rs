@@ -30,19 +30,22 @@ mod sidecar;
 mod spread;
 #[path = "peers/streaming.rs"]
 mod streaming;
+#[path = "parts/turn.rs"]
+mod turn;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use cluster::{Cluster, wait};
-use figures::{is_wanted, median, number, processor, quantile, resident, row};
+use figures::{is_wanted, median, number, processor, quantile, row};
 use live::{Live, Made};
 use mirror::{Rest, follow, mirror};
 use naive::Naive;
 use orders::{SOURCES, order};
 use spread::key;
 use streaming::{Way, stream};
+use turn::{Turn, program};
 
 const RAW: &str = "raw.events";
 
@@ -58,20 +61,6 @@ const LIVE: Duration = Duration::from_secs(5);
 
 /// What the program's queues may hold, in bytes: 64 MiB to be sent, 16 MiB fetched and as much while it is unpacked, 8 MiB of outputs.
 const QUEUES: f64 = 104.0 * 1024.0 * 1024.0;
-
-/// How one of them did in one round.
-struct Turn {
-    /// Records per second.
-    rate: f64,
-    /// Seconds of processor time per record; `None` where the system does not tell.
-    processor: Option<f64>,
-}
-
-impl Turn {
-    fn new(records: f64, took: Duration, processor: Option<Duration>) -> Self {
-        Self { rate: records / took.as_secs_f64(), processor: processor.map(|used| used.as_secs_f64() / records) }
-    }
-}
 
 fn main() {
     if !is_wanted() {
@@ -90,7 +79,11 @@ fn main() {
         for place in 0..4 {
             let who = (place + round as usize) % 4;
             turns[who] = Some(match who {
-                0 => program(&mut cluster, events, &mut held),
+                0 => {
+                    let (turn, bytes) = program(&mut cluster, events);
+                    held.push(bytes / QUEUES);
+                    turn
+                }
                 1 => limit(&cluster, &from),
                 naive => naively(&cluster, &from, naive == 3),
             });
@@ -130,23 +123,6 @@ fn main() {
     let (middle, slowest) = latencies(&mut cluster, rounds);
     row("latency of live records, p50", &middle, "sivcar ÷ mirror, both to a read_committed reader");
     row("latency of live records, p99", &slowest, "sivcar ÷ mirror, both to a read_committed reader");
-}
-
-/// Starts the program on a backlog of so many events, and looks at it from its first commits to its last.
-fn program(cluster: &mut Cluster, events: u64, held: &mut Vec<f64>) -> Turn {
-    let sidecar = cluster.start();
-    let pid = sidecar.child.id();
-    let done = || sidecar.metric("sivcar_records_total", "");
-    wait(|| done() > 0.0);
-    let (first, used, began) = (done(), processor(pid), Instant::now());
-    assert!(first < events as f64 / 2.0, "too few events to measure anything: {first} are done already");
-    wait(|| done() >= events as f64);
-    let took = began.elapsed();
-    let used = processor(pid).zip(used).map(|(after, before)| after - before);
-    held.push(resident(pid) / QUEUES);
-    assert_eq!(sidecar.metric("sivcar_records_total", "outcome=\"protected\""), events as f64);
-    sidecar.drain();
-    Turn::new(events as f64 - first, took, used)
 }
 
 /// Runs a peer in this process.

@@ -28,23 +28,29 @@ const WAIT: Duration = Duration::from_secs(60);
 pub struct Cluster {
     pub broker: Broker,
     folder: TempDir,
+    workers: i32,
     starts: u32,
 }
 
 impl Cluster {
     /// A broker with these topics, and a configuration with so many workers and these sources.
     pub fn new(workers: i32, topics: &[&str], sources: &str) -> Cluster {
-        let cluster =
-            Cluster { broker: Broker::start(), folder: TempDir::new().expect("a folder can be made"), starts: 0 };
-        let config = format!(
-            "group = \"g\"\ninstance = \"bench\"\nworkers = {workers}\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\
-             [http]\nlisten = \"127.0.0.1:0\"\n[keys]\nfile = \"keyset.json\"\n{sources}",
-            cluster.broker.bootstrap
-        );
-        fs::write(cluster.folder.path().join("sivcar.toml"), config).expect("the folder can be written");
+        let folder = TempDir::new().expect("a folder can be made");
+        let cluster = Cluster { broker: Broker::start(), folder, workers, starts: 0 };
+        cluster.configure(sources);
         cluster.run("keys generate keyset.json");
         topics.iter().for_each(|topic| cluster.create(topic));
         cluster
+    }
+
+    /// From the next start on these are the sources.
+    pub fn configure(&self, sources: &str) {
+        let config = format!(
+            "group = \"g\"\ninstance = \"bench\"\nworkers = {}\n[kafka]\n\"bootstrap.servers\" = \"{}\"\n\
+             [http]\nlisten = \"127.0.0.1:0\"\n[keys]\nfile = \"keyset.json\"\n{sources}",
+            self.workers, self.broker.bootstrap
+        );
+        fs::write(self.folder.path().join("sivcar.toml"), config).expect("the folder can be written");
     }
 
     /// Creates a topic as the others are.
