@@ -1,12 +1,12 @@
-//! Scenarios 23 and 29: another key becomes the primary, and whatever is found by a sealed record key is found as before; and an
-//! instance whose keyset is not the group's does not begin.
+//! Scenarios 23 and 29: another key becomes the primary, and whatever is found by a sealed record key is found as before, in views, in
+//! changelogs and, where record keys are marked, in protected topics; and an instance whose keyset is not the group's does not begin.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use sivcar::privacy::seal::{Associated, Sealer, parse_token};
+use sivcar::privacy::seal::{self, Associated, Sealer, parse_token};
 use sivcar::record::Record;
 use sivcar::stream::log::Fetched;
 
@@ -16,11 +16,15 @@ use crate::profiles::{self, BACKFILLED, PARTITIONS, Told, assert_told, gone, key
 use crate::sidecar::{Sidecar, eventually};
 use crate::site::Site;
 
-const VIEW: &str = r#"
+/// A view, whose record keys are tokens, and a mark that has protected topics seal theirs.
+const KEYED: &str = r#"
 [[view]]
 name = "debug"
 unlisted = "show"
 topics = { users = "debug.users" }
+[[mark]]
+workspace = "acme"
+on = "key"
 "#;
 
 const PROFILES: u64 = 40;
@@ -84,6 +88,17 @@ fn assert_keys(of: &BTreeMap<Vec<u8>, Vec<Fetched>>, pinned: u32, gone: &BTreeSe
         let last = records.last().expect("a record");
         assert_eq!(last.record.value.is_none(), gone.contains(profile), "{text}");
     }
+}
+
+/// The record key that events in `protected.events` have of this profile, under a key that seals no more.
+fn keyed(site: &Site, pinned: u32, profile: &[u8]) -> Vec<u8> {
+    let (mut text, mut sealed, mut token) = (Vec::new(), Vec::new(), Vec::new());
+    Associated::Key { workspace: "acme", topic: "protected.events" }.write(&mut text);
+    let keyring = site.keyring();
+    let mut sealer = Sealer::new(keyring.default_keyset().expect("there is one"));
+    sealer.seal_under(pinned, &text, profile, &mut sealed).expect("the keyset has it still");
+    seal::token(&sealed, &mut token);
+    token
 }
 
 /// Adds a key and promotes it; gives its id.
@@ -150,7 +165,7 @@ fn work_beside(site: &Site, sidecar: &Sidecar) -> Sidecar {
 
 #[test]
 fn a_rotation_loses_nobody_and_other_keysets_are_refused() {
-    let site = profiles::site("workers = 1", VIEW);
+    let site = profiles::site("workers = 1", KEYED);
     site.configure("any");
     site.feed("users", (0..PROFILES).map(profile));
     let sidecar = site.start("a").ready();
@@ -175,6 +190,11 @@ fn a_rotation_loses_nobody_and_other_keysets_are_refused() {
     assert_eq!(key_of(touched), new, "states are sealed under the new primary");
     assert_keys(&states, old, &left);
     assert_keys(&by_profile(&site, "debug.users", &Associated::View { workspace: "acme", view: "debug" }), old, &left);
+    let protected = Associated::Key { workspace: "acme", topic: "protected.users" };
+    assert_keys(&by_profile(&site, "protected.users", &protected), old, &left);
+    let written = dump::committed(&site.broker.bootstrap, "protected.users");
+    let is_token = |fetched: &Fetched| fetched.record.key.as_ref().is_some_and(|key| key.starts_with(b"siv:"));
+    assert!(written.iter().all(is_token), "a record key in clear");
 
     refuse_others(&site, [old, new]);
     let beside = work_beside(&site, &sidecar);
@@ -187,8 +207,9 @@ fn a_rotation_loses_nobody_and_other_keysets_are_refused() {
     [sidecar, beside].into_iter().for_each(Sidecar::drain);
 
     let report = site.check(&site.checker(&[]));
-    let everybody = (0..PROFILES).map(key).collect();
-    assert_told(&report.told, &Told::from([(email, everybody), (phone, there().map(key).collect())]));
+    let keyed = |number: u64| keyed(&site, old, &key(number));
+    let everybody = (0..PROFILES).map(keyed).collect();
+    assert_told(&report.told, &Told::from([(email, everybody), (phone, there().map(keyed).collect())]));
     assert_eq!(report.inputs, PROFILES + 4 + PROFILES - 3 + EVENTS);
     assert_eq!((report.protected, report.views), (report.inputs, report.inputs - EVENTS));
 }
