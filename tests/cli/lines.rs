@@ -114,7 +114,7 @@ fn test_escapes_what_a_terminal_would_take_for_a_command() {
         shown("ann"),
         shown("a***")
     );
-    bench.expect("test --config detect.toml --source raw.events", &shown("ann"), 0, &output, "");
+    bench.expect("test --config detect.toml --source raw.events", shown("ann"), 0, &output, "");
 }
 
 #[test]
