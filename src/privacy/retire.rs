@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::around::policy_header;
 use super::page::views_of;
+use super::policy::Policy;
 use super::protect::Protector;
 use super::settings::{SourceKind, Stage};
 use crate::record::Record;
@@ -37,11 +38,12 @@ impl Protector {
     /// Whether protected topics have a sealed record key for the profile that `key` names.
     pub fn seals_key(&mut self, source: usize, workspace: &str, key: &[u8]) -> bool {
         let policy = Arc::clone(&self.policy);
-        policy.keyed(workspace).is_some() || self.finds_key(&policy, &policy.settings().sources[source], workspace, key)
+        policy.keyed(workspace).is_some() || self.finds_key(&policy, source, workspace, key)
     }
 
     /// Whether detection finds a profile's record key, and hides it.
-    fn finds_key(&mut self, policy: &Policy, source: &Source, workspace: &str, key: &[u8]) -> bool {
+    fn finds_key(&mut self, policy: &Policy, source: usize, workspace: &str, key: &[u8]) -> bool {
+        let source = &policy.settings().sources[source];
         source.detection.hides()
             && source.kind == SourceKind::Profile
             && policy.stage(workspace) == Stage::Enforced
@@ -54,8 +56,8 @@ impl Protector {
     pub fn retire(&mut self, source: usize, workspace: &str, key: &[u8], stood: Stood) -> Vec<(Place, Record)> {
         let Stood { settled, keyed, deleted } = stood;
         let policy = Arc::clone(&self.policy);
-        let source = &policy.settings().sources[source];
         let detected = policy.keyed(workspace).is_none() && self.finds_key(&policy, source, workspace, key);
+        let source = &policy.settings().sources[source];
         let Ok(mut sealer) = self.sealer.of(workspace) else { return Vec::new() };
         let mut retired = Vec::new();
         let header = policy_header(&policy, sealer.spare);
