@@ -52,10 +52,10 @@ const OUTPUTS: [&str; 2] = ["protected.events", "debug.events"];
 /// What is on, beside the marks.
 struct Way {
     name: &'static str,
-    /// Keys of the source.
-    source: &'static str,
+    detection: &'static str,
+    copies: bool,
     /// Sections.
-    more: &'static str,
+    hooks: &'static str,
 }
 
 const HOOKS: &str = r#"
@@ -69,19 +69,29 @@ level = 'matcher == "ip" || path.contains("geo") ? 300 : 0'
 
 /// Nothing first: what the others are held against.
 const WAYS: [Way; 5] = [
-    Way { name: "nothing", source: "", more: "" },
-    Way { name: "detection", source: "detection = \"report\"", more: "" },
-    Way { name: "hooks", source: "", more: HOOKS },
-    Way { name: "derived copies", source: "derived-copies = true", more: "" },
-    Way { name: "all three", source: "detection = \"report\"\nderived-copies = true", more: HOOKS },
+    Way { name: "nothing", detection: "off", copies: false, hooks: "" },
+    Way { name: "detection", detection: "report", copies: false, hooks: "" },
+    Way { name: "hooks", detection: "off", copies: false, hooks: HOOKS },
+    Way { name: "derived copies", detection: "off", copies: true, hooks: "" },
+    Way { name: "all three", detection: "report", copies: true, hooks: HOOKS },
 ];
 
 impl Way {
     /// The orders' configuration, with marks of a level that a hook can raise, one of them on a parameter of which there may be copies.
     fn sources(&self) -> String {
-        let parameter = SOURCES.replace("on = \"attribute\"\nname = \"name\"", "on = \"parameter\"\nname = \"note\"");
-        let levels = parameter.replace("[[mark]]", "[[mark]]\nlevel = 100");
-        format!("{}{}", levels.replacen("[[source]]", &format!("[[source]]\n{}", self.source), 1), self.more)
+        let Way { detection, copies, hooks, .. } = self;
+        let source = format!("detection = \"{detection}\"\nderived-copies = {copies}");
+        let parameter = "on = \"parameter\"\nname = \"note\"";
+        let changed = [
+            ("detection = \"off\"", source.as_str()),
+            ("[[mark]]", "[[mark]]\nlevel = 100"),
+            ("on = \"attribute\"\nname = \"name\"", parameter),
+        ];
+        let sources = changed.iter().fold(SOURCES.to_owned(), |text, (from, to)| {
+            assert!(text.contains(from), "the orders' configuration is another");
+            text.replace(from, to)
+        });
+        format!("{sources}{hooks}")
     }
 
     fn protector(&self) -> Protector {
