@@ -14,11 +14,12 @@ use super::error::Reason;
 use super::hook::Asked;
 use super::mark::{On, Protect};
 use super::mask::{self, Mask, STARS};
+use super::place::Part;
 use super::policy::Policy;
 use super::protect::{OWN_HEADERS, POLICY_HEADER, STAGE_HEADER};
 use super::rules::{Rules, Told, Verdict};
 use super::settings::{Detection as How, Source, SourceKind, Stage, View};
-use super::sighting::{self, Keys, Place, Sightings};
+use super::sighting::{self, Keys, Sightings};
 use super::tally::{Actions, Tally};
 use super::value::{TokenRefused, WorkspaceSealer};
 use crate::record::spare::Spare;
@@ -70,19 +71,24 @@ impl Detection {
         }
         let matchers = found.matchers;
         let held = |found| rules.detected(&Detected { node: 0, found, goes: false }, source.detection, matchers);
+        // a mark for another event is as good a word for it, and the gate's never goes out
+        let untold = |header: &Header| {
+            rules.header(&header.name, Told::Nothing, &Asked::Nobody).is_none()
+                && !source.gate.as_ref().is_some_and(|gate| gate.is_named(header))
+        };
         for header in &record.headers {
             let value = header.value.as_deref().filter(|_| !is_own(header));
             let what = value.and_then(|value| detector.header(matchers, &header.name, value));
             self.headers.push(what.map(held));
-            if let Some(what) = what {
+            if let Some(what) = what.filter(|_| untold(header)) {
                 let keys = Keys::from_iter([Cow::Borrowed(header.name.as_bytes())]);
-                detector.watch.see(found, Place::Header, &keys, what.matcher, sightings);
+                detector.watch.see(found, Part::Header, &keys, what.matcher, sightings);
             }
         }
         let key = record.key.as_deref().filter(|_| rules.key().is_none());
         if let Some(what) = key.and_then(|key| detector.record_key(matchers, key)) {
             self.key = Some(held(what));
-            detector.watch.see(found, Place::Key, &Keys::new(), what.matcher, sightings);
+            detector.watch.see(found, Part::Key, &Keys::new(), what.matcher, sightings);
         }
     }
 }

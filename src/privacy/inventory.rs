@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::mask::Mask;
-use super::place::{ANY, Part, Place};
+use super::place::{Part, Place};
+use super::sighting::STRANGE;
 
 /// How many names are told apart in one object.
 pub const NAMES_MAX: usize = 200;
@@ -160,7 +161,7 @@ impl Inventory {
     fn below(&mut self, at: usize, name: &str) -> Option<usize> {
         let next = self.branches.len();
         let Branch { below, .. } = &mut self.branches[at];
-        let name = if below.len() < NAMES_MAX || below.contains_key(name) { name } else { ANY };
+        let name = if below.len() < NAMES_MAX || below.contains_key(name) { name } else { STRANGE };
         if let Some(known) = below.get(name) {
             return Some(*known);
         }

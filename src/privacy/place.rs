@@ -15,6 +15,7 @@ use super::mark::On;
 use super::matcher::{Leaf, Matchers, Scope};
 use super::scan::Document;
 use super::settings::Case;
+use super::sighting::STRANGE;
 
 /// What a path begins in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -45,8 +46,7 @@ pub struct Place {
     pub path: String,
 }
 
-/// What stands for a name that is not shown, and for the root.
-pub const ANY: &str = "*";
+/// What stands for the root.
 const ROOT: &str = "$";
 
 /// The longest name that is shown, in bytes.
@@ -81,7 +81,7 @@ impl Steps {
     /// The key `name`, unescaped, as steps of a path.
     pub(super) fn step(&mut self, matchers: &Matchers, case: Case, name: &[u8]) -> &str {
         if name.len() > SHOWN_BYTES_MAX {
-            return ANY;
+            return STRANGE;
         }
         if !self.0.contains_key(name) {
             if self.0.len() >= STEPS_MAX {
@@ -89,10 +89,11 @@ impl Steps {
             }
             self.0.insert(name.into(), shown(matchers, case, &fold::lossy(name)).map(Into::into));
         }
-        self.0.get(name).and_then(Option::as_deref).unwrap_or(ANY)
+        self.0.get(name).and_then(Option::as_deref).unwrap_or(STRANGE)
     }
 
-    /// The place of the last of `chain`, which leads from below the root of `document` to it.
+    /// The place of the last of `chain`, which leads from below the root of `document` to it. Names behind the first of `chain` that is `whole` are not
+    /// shown, for they are part of a value that outputs hide.
     pub(super) fn place(
         &mut self,
         matchers: &Matchers,
@@ -100,6 +101,7 @@ impl Steps {
         document: &Document,
         located: &Located,
         chain: &[usize],
+        whole: impl Fn(usize) -> bool,
     ) -> Place {
         let node = chain.last().copied().unwrap_or(0);
         let word = match node {
@@ -113,13 +115,15 @@ impl Steps {
             let first = located.containers.partition_point(|(object, _)| *object < node);
             located.containers.get(first).filter(|(object, _)| *object == node && word.is_none())
         };
+        let mut inside = false;
         for at in [0].into_iter().chain(chain.iter().copied()) {
             if let Some(key) = document.key(at) {
                 if !path.is_empty() {
                     path.push('.');
                 }
-                path.push_str(self.step(matchers, case, &key));
+                path.push_str(if inside { STRANGE } else { self.step(matchers, case, &key) });
             }
+            inside |= whole(at);
             if let Some((_, holds)) = container(at).filter(|_| at != node || node == 0) {
                 part = match holds {
                     Holds::Attributes => Part::Attribute,
@@ -137,7 +141,7 @@ impl Steps {
 
 /// A key as it is compared, where it is a name like others: short, of letters, with few digits, and no value that a matcher knows. One with
 /// spaces must be a name that a matcher knows, for those of people have spaces too.
-fn shown(matchers: &Matchers, case: Case, key: &str) -> Option<String> {
+pub(super) fn shown(matchers: &Matchers, case: Case, key: &str) -> Option<String> {
     let name = key_name(case, key);
     let is_word = |word: &str| {
         word.starts_with(|first: char| first.is_alphabetic() || matches!(first, '_' | '$'))
@@ -160,36 +164,7 @@ pub(super) fn event(matchers: &Matchers, name: &str) -> String {
         && name.chars().filter(|char| char.is_numeric()).count() <= DIGITS_MAX
         && name.chars().all(|char| char.is_alphanumeric() || matches!(char, '_' | '-' | '.' | ':' | '/' | ' ' | '$'))
         && matchers.value(name.as_bytes(), false).is_none();
-    if plain { name.to_owned() } else { ANY.to_owned() }
-}
-
-/// Goes through a document, and knows what each value stands in. All the ways together take no longer than the document.
-#[derive(Default)]
-pub(super) struct Trail(Vec<usize>);
-
-impl Trail {
-    /// Goes to the beginning of another document.
-    pub(super) fn begin(&mut self) {
-        self.0.clear();
-    }
-
-    /// Goes on to `node`, which must not stand before the last one that was asked for: the values that lead to it, from below the root,
-    /// itself the last.
-    pub(super) fn to(&mut self, document: &Document, node: usize) -> &[usize] {
-        let end = |at: usize| document.node(at).next as usize;
-        let mut from = self.0.last().map_or(1, |last| last + 1);
-        while let Some(last) = self.0.pop_if(|last| end(*last) <= node) {
-            from = end(last);
-        }
-        while node != 0 && self.0.last() != Some(&node) {
-            while end(from) <= node {
-                from = end(from);
-            }
-            self.0.push(from);
-            from += 1;
-        }
-        &self.0
-    }
+    if plain { name.to_owned() } else { STRANGE.to_owned() }
 }
 
 #[cfg(test)]

@@ -15,7 +15,9 @@ use smallvec::SmallVec;
 use super::fields::Fields;
 use super::layout::Located;
 use super::matcher::{MatcherIndex, Matchers};
+use super::place::{self, Part};
 use super::scan::Document;
+use super::settings::Case;
 
 /// What stands in the place of a name that may be anything.
 pub const STRANGE: &str = "*";
@@ -23,47 +25,19 @@ pub const STRANGE: &str = "*";
 pub const MOST: usize = 1_024;
 /// The most that are remembered by one worker, in each of two generations.
 const REMEMBERED: usize = 4_096;
-/// The longest key that reads like a name, in bytes, and the most digits in it: more make a number or an identifier of something.
-const NAME_BYTES_MAX: usize = 64;
-const NAME_DIGITS_MAX: usize = 4;
 /// The most bytes of workspace, event and keys; what stands under longer ones is seen at [`STRANGE`].
 const REMEMBERED_BYTES_MAX: usize = 1_024;
-
-/// Where something was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Place {
-    /// In a document.
-    Field,
-    /// The document's id or second identifier: clear in protected topics, unless the source seals it.
-    Id,
-    /// A header.
-    Header,
-    /// The record key.
-    Key,
-}
-
-impl Place {
-    /// The place as it is written.
-    pub fn word(self) -> &'static str {
-        match self {
-            Place::Field => "field",
-            Place::Id => "id",
-            Place::Header => "header",
-            Place::Key => "key",
-        }
-    }
-}
 
 /// What was found, where.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sighting {
     /// The workspace; [`STRANGE`] where the record does not tell.
     pub workspace: String,
-    /// The event's name in small letters; empty where the record has none.
+    /// The event's name; empty where the record has none.
     pub event: String,
     /// Where.
-    pub place: Place,
-    /// The keys from the root in small letters, joined by dots, without arrays; a header's name; of a record key nothing.
+    pub part: Part,
+    /// The keys from the root as names are compared, joined by dots, without arrays; a header's name; of a record key nothing.
     pub path: String,
     /// The matcher's name.
     pub matcher: String,
@@ -143,7 +117,7 @@ impl Watch {
     pub(super) fn see(
         &mut self,
         found: &Found,
-        place: Place,
+        part: Part,
         keys: &Keys,
         matcher: MatcherIndex,
         sightings: &mut Sightings,
@@ -151,7 +125,7 @@ impl Watch {
         let Self { young, old, known_by } = self;
         let event = found.event.unwrap_or_default();
         known_by.clear();
-        known_by.push(place as u8);
+        known_by.push(part as u8);
         known_by.extend(matcher.to_be_bytes());
         for part in [found.workspace.as_bytes(), event.as_bytes()].into_iter().chain(keys.iter().map(AsRef::as_ref)) {
             // each with its length, so that two sightings are never known by the same
@@ -166,14 +140,12 @@ impl Watch {
             let mut path = String::new();
             for (index, key) in keys.iter().enumerate().filter(|_| told) {
                 path.push_str(if index > 0 { "." } else { "" });
-                name(found.matchers, key, &mut path);
+                path.push_str(name(found.matchers, key).as_deref().unwrap_or(STRANGE));
             }
-            let mut shown = String::new();
-            name(found.matchers, event.as_bytes(), &mut shown);
             Arc::new(Sighting {
                 workspace: found.workspace.to_owned(),
-                event: shown,
-                place,
+                event: place::event(found.matchers, event),
+                part,
                 path: if told { path } else { STRANGE.to_owned() },
                 matcher: found.matchers.get(matcher).name.clone(),
             })
@@ -199,30 +171,28 @@ pub(super) fn document(
     sightings: &mut Sightings,
 ) {
     for detected in fields.detected() {
-        let keys = fields.parents().keys(document, detected.node);
-        watch.see(found, Place::Field, &keys, detected.found.matcher, sightings);
+        // names within a value that outputs hide as a whole are part of it
+        let chain = fields.parents().chain(detected.node);
+        let whole = chain[..chain.len().saturating_sub(1)].iter().position(|at| fields.verdict(*at).is_some());
+        let key = |(index, at): (usize, &usize)| match whole {
+            Some(whole) if index > whole => document.key(*at).map(|_| Cow::Borrowed(STRANGE.as_bytes())),
+            _ => document.key(*at),
+        };
+        let keys = chain.iter().enumerate().filter_map(key).collect();
+        watch.see(found, Part::Field, &keys, detected.found.matcher, sightings);
     }
     for node in located.id.into_iter().chain(located.uuid) {
         if let Some(matcher) = found.matchers.identifier(&document.string(node)) {
             let mut parents = Parents::default();
             parents.note(document);
-            watch.see(found, Place::Id, &parents.keys(document, node), matcher, sightings);
+            watch.see(found, Part::Id, &parents.keys(document, node), matcher, sightings);
         }
     }
 }
 
-/// Appends `key` in small letters, or [`STRANGE`] where it does not read like a name.
-fn name(matchers: &Matchers, key: &[u8], out: &mut String) {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | ' ' | '$' | ':' | '/');
-    let text = std::str::from_utf8(key).ok().filter(|text| {
-        let digits = text.chars().filter(|c| c.is_numeric()).count();
-        text.len() <= NAME_BYTES_MAX && digits <= NAME_DIGITS_MAX && text.chars().all(plain)
-    });
-    // many short words may still be a token
-    match text.filter(|text| matchers.value(text.as_bytes(), false).is_none()) {
-        Some(text) => out.extend(text.chars().flat_map(char::to_lowercase)),
-        None => out.push_str(STRANGE),
-    }
+/// `key` as it is shown; `None` where it does not read like a name.
+fn name(matchers: &Matchers, key: &[u8]) -> Option<String> {
+    place::shown(matchers, Case::Fold, std::str::from_utf8(key).ok()?)
 }
 
 /// The parent of each node of a document, so that a path costs its depth alone.
@@ -270,30 +240,6 @@ mod tests {
     use crate::privacy::scan::{Limits, Tape, scan};
 
     #[test]
-    fn a_strange_name_is_not_told() {
-        let matchers = Matchers::default();
-        let told = |key: &str| {
-            let mut out = String::new();
-            name(&matchers, key.as_bytes(), &mut out);
-            out
-        };
-        for (key, expected) in [
-            ("userEmail", "useremail"),
-            ("Straße", "straße"),
-            ("address_line_1", "address_line_1"),
-            ("ann@example.com", "*"),
-            ("48600700800", "*"),
-            ("6f1d0c9e-7f4b-4b1a-9d53-0a8f0d4c1e11", "*"),
-            ("a.b", "*"),
-            ("a\nb", "*"),
-            (&"x".repeat(65), "*"),
-            ("", ""),
-        ] {
-            assert_eq!(told(key), expected, "{key}");
-        }
-    }
-
-    #[test]
     fn parents_are_those_around() {
         let mut tape = Tape::default();
         let text = scan(br#"{"a":{"b":[1,{"c":2}],"d":3},"e":4}"#, &Limits::default(), &mut tape).expect("a document");
@@ -310,7 +256,7 @@ mod tests {
             let sighting = Sighting {
                 workspace: "acme".to_owned(),
                 event: String::new(),
-                place: Place::Field,
+                part: Part::Field,
                 path: number.to_string(),
                 matcher: "email".to_owned(),
             };

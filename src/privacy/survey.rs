@@ -17,7 +17,7 @@ use super::mark::{EVERYWHERE, Protect};
 use super::mask::{Mask, STARS};
 use super::matcher::{By, MatcherIndex, Matchers};
 use super::page::views_of;
-use super::place::{self, Part, Place, Steps, Trail};
+use super::place::{self, Part, Place, Steps};
 use super::policy::Policy;
 use super::protect::{Outputs, Protector, Scratch, document_workspace};
 use super::protected::{LooseTokens, ProtectedEditor};
@@ -25,6 +25,7 @@ use super::rules::{Rules, Told, Verdict};
 use super::scan::{Document, Kind};
 use super::seal::TOKEN_PREFIX;
 use super::settings::{Source, Stage};
+use super::sighting::Parents;
 use super::splice::{Choice, foresee};
 use super::tally::Tally;
 use super::value::ValueSealer;
@@ -34,7 +35,7 @@ use crate::record::Record;
 #[derive(Default)]
 pub struct Surveyor {
     steps: Steps,
-    trail: Trail,
+    parents: Parents,
     found: Vec<Detected>,
     /// What becomes of each node, per output: the protected topic, then the views.
     fates: Vec<Vec<Fate>>,
@@ -92,11 +93,11 @@ impl Survey<'_> {
         inventory: &mut Inventory,
     ) {
         let &Self { policy, source, rules, workspace, event, read: Scratch { located, fields, .. } } = self;
-        let Surveyor { steps, trail, found, fates } = surveyor;
+        let Surveyor { steps, parents, found, fates } = surveyor;
         self.foresee(document, sealer, fates);
         let matchers = &*policy.settings().matchers;
         detector.find(&Question { document, matchers, located, marked: &[], own: fields.own() }, found);
-        trail.begin();
+        parents.note(document);
         let (mut at, mut next) = (1, 0);
         while let Some(node) = document.nodes().get(at) {
             let this = at;
@@ -117,8 +118,9 @@ impl Survey<'_> {
             if inner || (located.is_word(this) && !identifier) {
                 continue;
             }
-            let chain = trail.to(document, this);
-            let place = steps.place(matchers, source.case, document, located, chain);
+            let chain = parents.chain(this);
+            let whole = |node| fields.verdict(node).is_some();
+            let place = steps.place(matchers, source.case, document, located, &chain, whole);
             let Some(row) = inventory.row(workspace, event, &place) else { continue };
             for verdict in chain.iter().filter_map(|node| fields.verdict(*node)) {
                 row.cover(rules, &verdict);
@@ -190,7 +192,8 @@ impl Survey<'_> {
             let place = Place { part: Part::Key, path: Part::Key.word().to_owned() };
             if let Some(row) = inventory.row(workspace, event, &place) {
                 rules.key().iter().for_each(|verdict| row.cover(rules, verdict));
-                row.count(BYTES, looks(matchers, key));
+                let found = detector.record_key(matchers, key);
+                row.count(BYTES, found.map(|found| Found::new(matchers, found.matcher, found.by.word())));
                 row.show(all().map(|output| fate(key, output.key.as_deref())));
             }
         }
@@ -222,11 +225,9 @@ fn of_node(matchers: &Matchers, detected: &Detected, kind: Kind) -> Found {
     Found::new(matchers, detected.found.matcher, by)
 }
 
-/// What an id or a record key is found to be: they may be all but somebody's address or phone.
+/// What an id is found to be: it may be all but somebody's address or phone.
 fn looks(matchers: &Matchers, id: &[u8]) -> Option<Found> {
-    let found = matchers.value(id, false)?;
-    let named = matches!(matchers.get(found.matcher).name.as_str(), "email" | "phone");
-    named.then(|| Found::new(matchers, found.matcher, found.by.word()))
+    matchers.identifier(id).map(|matcher| Found::new(matchers, matcher, By::Value.word()))
 }
 
 /// What an output shows of a record key or a header.

@@ -210,6 +210,11 @@ impl<L: Log> Worker<L> {
         self.take_over(std::mem::take(&mut staged.overlays), &staged.walked);
         let (worker, tally, commit) = (self.number, &staged.tally, staged.commit);
         self.context.tell(&Happening::Committed { worker, tally, commit });
+        let plan = &self.context.plan;
+        let held_back = self.context.alerts.take_in(&plan.settings, &plan.instance, staged.policy, tally);
+        if held_back > 0 {
+            self.context.tell(&Happening::Alerts { written: 0, held_back });
+        }
         staged.taken as u64
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use super::alerts::Alerts;
 use super::current::Current;
 use super::error::Error;
 use super::happening::{Happening, Observer};
@@ -105,6 +106,8 @@ pub struct Context<L: Log> {
     pub parked: Parked,
     /// How fast walks go.
     pub(super) throttle: Arc<Throttle>,
+    /// What detection saw, until it is told.
+    pub(super) alerts: Alerts,
     /// Who counts.
     pub observer: Arc<dyn Observer>,
     /// The wish to stop.
@@ -125,6 +128,7 @@ impl<L: Log> Context<L> {
             status: status_topic(&plan.settings.group).into(),
             parked: Parked::default(),
             throttle: Arc::new(Throttle::new(plan.limits.records)),
+            alerts: Alerts::default(),
             observer,
             stop: Stop::default(),
             plan,

@@ -119,6 +119,13 @@ pub enum Happening<'a> {
         /// Profiles left.
         remaining: usize,
     },
+    /// What detection saw for the first time was told, or there was no room for it.
+    Alerts {
+        /// Alerts written.
+        written: u64,
+        /// Sightings that wait until they are seen again.
+        held_back: u64,
+    },
     /// How far a task is behind.
     Lag {
         /// The task.
@@ -186,7 +193,10 @@ impl Happening<'_> {
             Happening::Walked { partition, target, remaining: 0 } => {
                 tracing::info!(%partition, version = target, "every profile is settled");
             }
-            Happening::Walked { .. } | Happening::Lag { .. } => {}
+            Happening::Alerts { written, .. } if *written > 0 => {
+                tracing::info!(written, "alerts: detection found something where it had not before");
+            }
+            Happening::Walked { .. } | Happening::Lag { .. } | Happening::Alerts { .. } => {}
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! A [`worker`] owns tasks and runs the loop; [`log`] is the seam to what carries the records. Read `worker`, then `commit`.
 
+mod alerts;
 mod assignment;
 pub mod changelog;
 mod commit;

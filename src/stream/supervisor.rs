@@ -1,4 +1,4 @@
-//! The threads of a process: one that follows the control topic, and the workers.
+//! The threads of a process: one that follows the control topic, one that writes alerts, and the workers.
 //!
 //! ```text
 //!   prepare: control topic ─► topic facts        run: control reader ─► first snapshot ─► workers ─► ready
@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::alerts;
 use super::context::{Context, Plan};
 use super::control;
 use super::error::Error;
@@ -20,6 +21,7 @@ use super::log::Log;
 use super::topics::{Facts, ensure_control, ensure_status};
 use super::worker::Worker;
 use crate::privacy::keyset::Keyring;
+use crate::privacy::settings::Detection;
 
 /// How often a worker looks whether the first snapshot is there.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -48,6 +50,9 @@ pub fn run<L: Log>(context: &Arc<Context<L>>) -> Result<(), Error> {
     let first = FirstError::default();
     thread::scope(|scope| {
         let mut threads = vec![spawn(scope, context, &first, "control".to_owned(), || control::follow(context))];
+        if context.plan.settings.sources.iter().any(|source| source.detection != Detection::Off) {
+            threads.push(spawn(scope, context, &first, "alerts".to_owned(), || alerts::write(context)));
+        }
         for number in 0..context.plan.workers {
             threads.push(spawn(scope, context, &first, format!("worker-{number}"), move || work(context, number)));
         }

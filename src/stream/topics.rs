@@ -117,6 +117,16 @@ pub fn ensure_status<L: Log>(log: &L, group: &str, create: bool) -> Result<(), E
     ensure(log, &status_topic(group), create, 1, &[("cleanup.policy", "compact")]).map(drop)
 }
 
+/// The name of a group's alerts topic.
+pub fn alerts_topic(group: &str) -> String {
+    format!("{group}.alerts")
+}
+
+/// Makes sure of the alerts topic.
+pub(super) fn ensure_alerts<L: Log>(log: &L, group: &str, create: bool) -> Result<(), Error> {
+    ensure(log, &alerts_topic(group), create, 1, &[("cleanup.policy", "compact")]).map(drop)
+}
+
 /// Checks what is known of the control topic.
 fn check_control(topic: &str, facts: &TopicFacts) -> Result<(), Error> {
     if facts.partitions != 1 {

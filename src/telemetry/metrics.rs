@@ -106,6 +106,7 @@ metrics! {
     clear_fields: IntCounterVec "sivcar_clear_fields_under_mark_total" ["source"] "Fields under a mark that would have left in clear; anything but 0 is a bug";
     own_removed: IntCounterVec "sivcar_own_members_removed_total" ["source"] "Incoming _pii members that were removed";
     derived_copies: IntCounterVec "sivcar_derived_copies_total" ["source"] "Values that were treated as the marked parameter that they hold a copy of";
+    alerts: IntCounterVec "sivcar_alerts_total" ["outcome"] "First sightings of what looks like personal data and no mark names: written to the alerts topic, or held_back for there was no room";
     sealed_input: IntCounterVec "sivcar_sealed_input_tokens_total" ["source", "outcome"] "Strings like tokens from sources of sealed input: passed, or sealed again because not_canonical or unopened";
     seals: IntCounterVec "sivcar_seals_total" ["key_id"] "Values sealed, by the id of the key";
     keyset_failures: IntCounterVec "sivcar_keyset_reload_failures_total" [] "Reloads of a keyset that were refused, so that the old one stays";
@@ -153,6 +154,9 @@ impl Metrics {
         self.commit_seconds.with_label_values(&none);
         for reason in ["refused", "lost", "fault", "unknown"] {
             self.aborts.with_label_values(&[reason]);
+        }
+        for outcome in ["written", "held_back"] {
+            self.alerts.with_label_values(&[outcome]);
         }
         for outcome in ["committed", "aborted", "lost"] {
             self.unknown_commits.with_label_values(&[outcome]);

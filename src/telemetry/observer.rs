@@ -42,6 +42,10 @@ impl Observer for Metrics {
                 let remaining = i64::try_from(*remaining).unwrap_or(i64::MAX);
                 self.backfill.with_label_values(&[&*partition.topic, &partition.number.to_string()]).set(remaining);
             }
+            Happening::Alerts { written, held_back } => {
+                self.alerts.with_label_values(&["written"]).inc_by(*written);
+                self.alerts.with_label_values(&["held_back"]).inc_by(*held_back);
+            }
             Happening::Lag { partition, records, unstable, age } => {
                 let labels = [&*partition.topic, &partition.number.to_string()];
                 self.lag_records.with_label_values(&labels).set(*records);
@@ -174,6 +178,7 @@ mod tests {
             Happening::Restored { partition, records: 12, profiles: 7, took: Duration::from_secs(1) },
             Happening::Hanging { partition },
             Happening::Walked { partition, target: 9, remaining: 5 },
+            Happening::Alerts { written: 2, held_back: 1 },
             Happening::Lag { partition, records: 8, unstable: 1, age: Some(Duration::from_secs(2)) },
         ] {
             metrics.observe(&happening);

@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 use crate::privacy::inventory::{Entry, Fate, Inventory};
 use crate::privacy::mask::Mask;
 use crate::privacy::matcher::Matchers;
-use crate::privacy::place::{ANY, Part};
+use crate::privacy::place::Part;
+use crate::privacy::sighting::STRANGE;
 
 /// How an inventory is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -152,7 +153,7 @@ impl Shown<'_> {
         {
             // identifiers have a rule of their own
             let on = Some(place.part).filter(|part| !matches!(part, Part::Id | Part::Uuid));
-            let Some(on) = on.filter(|_| !place.path.split('.').any(|step| step == ANY)) else { continue };
+            let Some(on) = on.filter(|_| !place.path.split('.').any(|step| step == STRANGE)) else { continue };
             let most = row.found.iter().max_by_key(|(found, count)| (!found.yellow, **count));
             let Some((found, count)) = most else { continue };
             let around = matches!(on, Part::Header | Part::Key);

@@ -67,7 +67,7 @@ impl Settings {
     /// protection off.
     fn is_own_topic(&self, topic: &str) -> bool {
         let own = topic.strip_prefix(self.group.as_str()).and_then(|rest| rest.strip_prefix('.'));
-        own.is_some_and(|name| matches!(name, "control" | "status") || name.ends_with(".changelog"))
+        own.is_some_and(|name| matches!(name, "control" | "status" | "alerts") || name.ends_with(".changelog"))
     }
 
     /// No topic is written by two, and none that is read is written: a sidecar must not feed on itself.

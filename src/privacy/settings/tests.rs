@@ -48,7 +48,7 @@ pub(crate) fn settings() -> Settings {
 #[test]
 fn no_source_or_output_is_a_topic_of_sivcars_own() {
     assert_eq!(settings().check(), Ok(()));
-    for name in ["group.control", "group.status", "group.raw.users.changelog"] {
+    for name in ["group.control", "group.status", "group.alerts", "group.raw.users.changelog"] {
         let edits: [fn(&mut Settings, String); 4] = [
             |settings, name| settings.sources[0].protected = name,
             |settings, name| settings.sources[0].dead_letters = name,
