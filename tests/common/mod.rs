@@ -7,6 +7,7 @@ pub mod checks;
 pub mod documents;
 pub mod expected;
 pub mod fixed;
+pub mod hidden;
 pub mod pipeline;
 pub mod reading;
 pub mod reference;

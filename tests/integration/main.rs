@@ -9,6 +9,8 @@ mod checker_tests;
 #[path = "../common/error_table.rs"]
 #[allow(dead_code)] // the whole table is for others
 mod error_table;
+#[path = "../common/hidden.rs"]
+mod hidden_places;
 #[path = "../segment/judge.rs"]
 mod judge;
 #[path = "../segment/lexer.rs"]
@@ -40,6 +42,7 @@ mod first_join;
 mod forbidden;
 mod full_disk;
 mod held;
+mod hidden;
 mod idle_commit;
 mod keysets;
 mod kills;

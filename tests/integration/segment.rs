@@ -1,4 +1,5 @@
-//! 1,062 real events of many shapes through the sidecar, with the judge that `tests/segment.rs` asks of the filter.
+//! 1,062 real events of many shapes through the sidecar, with the judge that `tests/segment.rs` asks of the filter; and 2,000 documents with values
+//! that nobody may see.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,6 +8,8 @@ use sivcar::record::Record;
 use sivcar::stream::log::Fetched;
 
 use crate::canary::{Canaries, FEWEST_BYTES};
+use crate::hidden::{self, Hidden};
+use crate::hidden_places;
 use crate::judge::{
     EVENTS, REFUSED, events, leaves, marked, nothing_marked_is_in_clear, originals_come_back, parse, sections,
     without_marked,
@@ -55,21 +58,27 @@ fn canaries(events: &[String]) -> Vec<String> {
 #[test]
 fn real_events_pass_a_real_broker() {
     let Some(events) = events() else { return };
-    let site = Site::new("workers = 2", &(sections() + VIEWS));
+    let hidden = hidden_places::sections(&hidden::SHOWS, &[]);
+    let site = Site::new("workers = 2", &(sections() + VIEWS + &hidden));
     site.create("raw", PARTITIONS as i32);
     let record = |event: &String| Record { value: Some(event.clone().into_bytes()), ..Record::default() };
     site.feed("raw", events.iter().enumerate().map(|(index, event)| ((index % PARTITIONS) as i32, record(event))));
+    let hidden = Hidden::fed(&site, PARTITIONS as i32);
     let sidecar = site.start("a").ready();
     site.catch_up();
+    hidden.told(&site, &sidecar);
     sidecar.drain();
 
     let canaries = canaries(&events);
     assert_eq!(canaries.len(), 129);
-    let canaries: Vec<&str> = canaries.iter().map(String::as_str).collect();
+    let canaries: Vec<&str> = canaries.iter().map(String::as_str).chain(hidden.canaries()).collect();
     let (dump, report) = site.dump(&site.checker(&canaries));
-    let passed = (EVENTS - REFUSED.len()) as u64;
-    assert_eq!((report.inputs, report.protected, report.views), (EVENTS as u64, passed, 2 * passed));
-    assert_eq!(report.rejected, BTreeMap::from([("layout_mismatch".to_owned(), REFUSED.len() as u64)]));
+    let passed = (EVENTS - REFUSED.len() + hidden::DOCUMENTS) as u64 - hidden::BROKEN;
+    let inputs = (EVENTS + hidden::DOCUMENTS) as u64;
+    assert_eq!((report.inputs, report.protected, report.views), (inputs, passed, 2 * passed));
+    let mismatches = ("layout_mismatch".to_owned(), REFUSED.len() as u64);
+    assert_eq!(report.rejected, BTreeMap::from([mismatches, ("json_syntax".to_owned(), hidden::BROKEN)]));
+    hidden.check(&dump);
     let refused = dump.committed["dead"].iter().map(|letter| {
         let at = Envelope::read(&letter.record).expect("an envelope").at;
         at.offset as usize * PARTITIONS + at.partition.number as usize + 1
