@@ -144,8 +144,8 @@ impl Detector {
         let Question { document, matchers, .. } = question;
         let key = document.key(at).unwrap_or_default();
         let says = self.names.says(matchers, &key);
-        match around.member.and_then(|member| document.key(member)) {
-            Some(outer) if says.joins && outer.len() + key.len() < NAME_BYTES_MAX => {
+        match around.member.filter(|_| says.joins).and_then(|member| document.key(member)) {
+            Some(outer) if outer.len() + key.len() < NAME_BYTES_MAX => {
                 let both = self.names.says(matchers, &[&outer, b" ".as_slice(), &key].concat());
                 Name { matched: both.matched.or(says.matched), ..says }
             }

@@ -126,14 +126,19 @@ struct Sign<'a> {
 /// The letters and digits of `text`; everything else is passed over.
 fn signs(text: &str) -> impl Iterator<Item = Sign<'_>> {
     let category = CodePointMapData::<GeneralCategory>::new();
+    let is = move |group: GeneralCategoryGroup, c: char| match c {
+        'a'..='z' | 'A'..='Z' => group == GeneralCategoryGroup::Letter,
+        '0'..='9' => group == GeneralCategoryGroup::Number,
+        '\0'..='\x7f' => false, // of these three groups
+        c => group.contains(category.get(c)),
+    };
     let mut rest = text.char_indices().peekable();
     std::iter::from_fn(move || {
         loop {
             let (start, first) = rest.next()?;
-            let kind = category.get(first);
-            let letter = GeneralCategoryGroup::Letter.contains(kind);
-            if letter || GeneralCategoryGroup::Number.contains(kind) {
-                while rest.next_if(|(_, c)| GeneralCategoryGroup::Mark.contains(category.get(*c))).is_some() {}
+            let letter = is(GeneralCategoryGroup::Letter, first);
+            if letter || is(GeneralCategoryGroup::Number, first) {
+                while rest.next_if(|(_, c)| is(GeneralCategoryGroup::Mark, *c)).is_some() {}
                 let end = rest.peek().map_or(text.len(), |(end, _)| *end);
                 return Some(Sign { text: &text[start..end], letter });
             }

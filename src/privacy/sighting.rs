@@ -5,7 +5,7 @@
 //! is done with them, and what becomes of the values.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::AddAssign;
 use std::sync::Arc;
 
@@ -44,9 +44,10 @@ pub struct Sighting {
 }
 
 /// Sightings, each with how often it was made.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Sightings {
-    counts: HashMap<Arc<Sighting>, u64, RandomState>,
+    /// By where they stand in memory: a worker makes each but once, as long as it remembers it.
+    counts: Vec<(Arc<Sighting>, u64)>,
     /// How many more were made.
     beyond: u64,
 }
@@ -54,16 +55,14 @@ pub struct Sightings {
 impl Sightings {
     /// Counts `count` of one.
     pub fn add(&mut self, sighting: &Arc<Sighting>, count: u64) {
-        if let Some(known) = self.counts.get_mut(sighting) {
-            *known += count;
-        } else if self.counts.len() < MOST {
-            self.counts.insert(Arc::clone(sighting), count);
-        } else {
-            self.beyond += count;
+        match self.counts.binary_search_by_key(&Arc::as_ptr(sighting), |(known, _)| Arc::as_ptr(known)) {
+            Ok(known) => self.counts[known].1 += count,
+            Err(place) if self.counts.len() < MOST => self.counts.insert(place, (Arc::clone(sighting), count)),
+            Err(_) => self.beyond += count,
         }
     }
 
-    /// Each and how often it was made, in no order.
+    /// Each and how often it was made, in no order; one may be given several times.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<Sighting>, u64)> {
         self.counts.iter().map(|(sighting, count)| (sighting, *count))
     }
@@ -84,6 +83,19 @@ impl Sightings {
         self.beyond = 0;
     }
 }
+
+impl PartialEq for Sightings {
+    fn eq(&self, other: &Self) -> bool {
+        let counts = |sightings: &Sightings| {
+            let mut counts: BTreeMap<Sighting, u64> = BTreeMap::new();
+            sightings.iter().for_each(|(sighting, count)| *counts.entry((**sighting).clone()).or_default() += count);
+            counts
+        };
+        self.beyond == other.beyond && counts(self) == counts(other)
+    }
+}
+
+impl Eq for Sightings {}
 
 impl AddAssign<&Sightings> for Sightings {
     fn add_assign(&mut self, other: &Sightings) {
