@@ -47,6 +47,11 @@ impl<T> State<T> {
     fn new(stays: bool) -> Self {
         Self { edges: Vec::new(), any: None, deep: None, stays, ends: Vec::new() }
     }
+
+    /// Whether no path goes on from here.
+    fn is_dead(&self) -> bool {
+        self.edges.is_empty() && self.any.is_none() && self.deep.is_none() && !self.stays
+    }
 }
 
 /// How a key is compared: [`fold::name`], or as it is.
@@ -97,10 +102,10 @@ impl<T: Copy + PartialEq> Automaton<T> {
         }
     }
 
-    /// The states that are active where paths start.
+    /// The states that are active where paths start; none where no path does, so that keys need not be looked up there.
     pub fn begin(&self, starts: &[u32]) -> Active {
         let mut active = Active::new();
-        for start in starts {
+        for start in starts.iter().filter(|start| !self.states[**start as usize].is_dead()) {
             self.activate(*start, &mut active);
         }
         active

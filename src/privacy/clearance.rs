@@ -58,7 +58,8 @@ impl Editor for ViewEditor<'_, '_> {
         if self.test {
             return Choice::Copy;
         }
-        let hides = self.fields.verdict(node).map(|verdict| (verdict, self.view.clearance < verdict.level));
+        let (verdict, below) = self.fields.at(document, node);
+        let hides = verdict.map(|verdict| (verdict, self.view.clearance < verdict.level));
         match (hides, above) {
             (Some((verdict, true)), above) => {
                 let mask = match above {
@@ -70,12 +71,12 @@ impl Editor for ViewEditor<'_, '_> {
             (_, Sight::Hidden(mask)) => self.hide(document, node, mask, true),
             (Some((_, false)), _) => {
                 self.actions.kept += 1;
-                self.show(document, node)
+                show(below)
             }
-            (None, Sight::Clear) => self.show(document, node),
+            (None, Sight::Clear) => show(below),
             (None, Sight::Unlisted) => {
                 if self.view.unlisted == Unlisted::Show || self.fields.is_shown(node, self.index) {
-                    self.show(document, node)
+                    show(below)
                 } else {
                     self.mask_unlisted(document, node)
                 }
@@ -114,11 +115,6 @@ impl Editor for ViewEditor<'_, '_> {
 }
 
 impl ViewEditor<'_, '_> {
-    fn show(&self, document: &Document, node: usize) -> Choice<Sight> {
-        // below something clear, inner marks still hold
-        if self.fields.below(document, node).is_empty() { Choice::Copy } else { Choice::Enter(Sight::Clear) }
-    }
-
     /// Which rules touched the document, in the policy's own words: paths as the marks write them, never a key of the document.
     fn trace(&self, comma: bool, out: &mut Vec<u8>) {
         let mut paths: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
@@ -180,4 +176,9 @@ impl ViewEditor<'_, '_> {
         };
         if mask == Mask::Token && self.fields.below(document, node).iter().any(stricter) { Mask::Full } else { mask }
     }
+}
+
+/// What becomes of something clear with so many fields below it: inner marks still hold.
+fn show(below: usize) -> Choice<Sight> {
+    if below == 0 { Choice::Copy } else { Choice::Enter(Sight::Clear) }
 }

@@ -278,6 +278,15 @@ impl Fields {
         self.points.get(first).is_some_and(|point| *point < document.node(node).next as usize)
     }
 
+    /// What holds for the member `node`, if a rule touches it, and how many fields stand below it.
+    pub fn at(&self, document: &Document, node: usize) -> (Option<Verdict>, usize) {
+        let rest = &self.fields[self.fields.partition_point(|field| field.node < node)..];
+        let verdict = rest.first().filter(|field| field.node == node).map(|field| field.verdict);
+        let rest = &rest[usize::from(verdict.is_some())..];
+        let end = document.node(node).next as usize;
+        (verdict, rest.partition_point(|field| field.node < end))
+    }
+
     /// What holds for the member `node`, if a rule touches it.
     pub fn verdict(&self, node: usize) -> Option<Verdict> {
         let found = self.fields.binary_search_by_key(&node, |field| field.node);

@@ -177,7 +177,7 @@ impl CompiledLayout {
                 Some(name) => {
                     let name = self.folded(name);
                     for below in &self.places[place].children {
-                        if self.places[*below].name == *name {
+                        if self.is_called(*below, &name) {
                             self.find(document, child, *below, found);
                         }
                     }
@@ -186,11 +186,17 @@ impl CompiledLayout {
         }
     }
 
-    /// A key as the names of places are written.
+    /// A key as the names of places are written, but for upper case where it is ASCII.
     fn folded<'a>(&self, key: Cow<'a, str>) -> Cow<'a, str> {
-        // most keys are lower-case ASCII already and fold to themselves
-        let plain = |byte: u8| byte.is_ascii() && !byte.is_ascii_uppercase();
-        if self.case == Case::Exact || key.bytes().all(plain) { key } else { Cow::Owned(fold::name(&key)) }
+        if self.case == Case::Exact || key.is_ascii() { key } else { Cow::Owned(fold::name(&key)) }
+    }
+
+    fn is_called(&self, place: usize, folded: &str) -> bool {
+        let name = &self.places[place].name;
+        match self.case {
+            Case::Exact => name == folded,
+            Case::Fold => name.eq_ignore_ascii_case(folded),
+        }
     }
 
     /// The one node at `place`, whose ancestors are single objects; `None` where it or one of them is absent, or one is null.

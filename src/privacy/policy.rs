@@ -6,8 +6,10 @@
 //! workspace, the most specific first. Deliberately not here: documents and bytes.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 use super::control::{Domain, Pinning, Table};
 use super::layout::{self, CompiledLayout, Located};
@@ -239,7 +241,7 @@ impl WorkspaceRules {
 
 /// The pinned keys by topic.
 fn pins(table: &Table) -> HashMap<String, Pins> {
-    let mut pins: HashMap<String, Pins> = HashMap::new();
+    let mut pins = HashMap::<String, Pins>::default();
     for (pin, pinning) in &table.pinned {
         let topic = pins.entry(pin.topic.clone()).or_default();
         match &pin.workspace {

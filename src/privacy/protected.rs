@@ -51,8 +51,8 @@ impl Editor for ProtectedEditor<'_, '_> {
         if self.fields.is_own(node) {
             return Choice::Remove;
         }
-        let below = self.fields.below(document, node).len();
-        let Some(verdict) = self.fields.verdict(node).filter(|_| self.enforced) else {
+        let (verdict, below) = self.fields.at(document, node);
+        let Some(verdict) = verdict.filter(|_| self.enforced) else {
             return if below == 0 { Choice::Copy } else { Choice::Enter(None) };
         };
         self.handled += 1;
