@@ -88,9 +88,12 @@ impl Scanner<'_> {
     #[inline(always)]
     fn document(mut self) -> Result<(), Reason> {
         self.white_space();
-        self.value(0, (None, false))?;
+        self.value(0, None, false)?;
         while let Some(&container) = self.tape.open.last() {
-            self.inside(container)?;
+            match self.tape.nodes[container].kind {
+                Kind::Object => self.inside::<true>(container)?,
+                _ => self.inside::<false>(container)?,
+            }
         }
         self.white_space();
         if self.at == self.bytes.len() { Ok(()) } else { Err(Reason::TrailingBytes) }
@@ -98,8 +101,7 @@ impl Scanner<'_> {
 
     /// Reads on in the innermost open container, to its end or to the opening of another one in it.
     #[inline(always)]
-    fn inside(&mut self, container: usize) -> Result<(), Reason> {
-        let object = self.tape.nodes[container].kind == Kind::Object;
+    fn inside<const OBJECT: bool>(&mut self, container: usize) -> Result<(), Reason> {
         let mut first = container + 1 == self.tape.nodes.len();
         loop {
             let mut before = self.at;
@@ -110,14 +112,19 @@ impl Scanner<'_> {
                     before = self.at;
                     self.white_space();
                 }
-                b'}' if object => return self.close(container),
-                b']' if !object => return self.close(container),
+                b'}' if OBJECT => return self.close(container),
+                b']' if !OBJECT => return self.close(container),
                 _ if first => {}
                 _ => return Err(Reason::JsonSyntax),
             }
             first = false;
-            let key = if object { self.key()? } else { (None, false) };
-            if self.value(before, key)? {
+            let opened = if OBJECT {
+                let (key, escaped) = self.key()?;
+                self.value(before, Some(key), escaped)?
+            } else {
+                self.value(before, None, false)?
+            };
+            if opened {
                 return Ok(());
             }
         }
@@ -136,7 +143,7 @@ impl Scanner<'_> {
 
     /// Reads a key and its colon; gives the span inside the quotes, and whether it holds a backslash.
     #[inline(always)]
-    fn key(&mut self) -> Result<(Option<Span>, bool), Reason> {
+    fn key(&mut self) -> Result<(Span, bool), Reason> {
         if self.peek() != b'"' {
             return Err(Reason::JsonSyntax);
         }
@@ -149,12 +156,12 @@ impl Scanner<'_> {
         }
         self.at += 1;
         self.white_space();
-        Ok((Some(key), escaped))
+        Ok((key, escaped))
     }
 
     /// Reads a scalar, or the opening of a container; gives whether it is the latter.
     #[inline(always)]
-    fn value(&mut self, before: usize, (key, key_escaped): (Option<Span>, bool)) -> Result<bool, Reason> {
+    fn value(&mut self, before: usize, key: Option<Span>, key_escaped: bool) -> Result<bool, Reason> {
         let start = self.at;
         let mut escaped = false;
         let kind = match self.peek() {
@@ -308,17 +315,16 @@ fn plain(bytes: &[u8]) -> usize {
     // with its second bit turned, the quote (0x22) comes right after the control characters, which stay among themselves
     let quote_or_control = |word: u64| (word ^ (EACH * 0x02)).wrapping_sub(EACH * 0x21);
     let backslash = |word: u64| (word ^ (EACH * u64::from(b'\\'))).wrapping_sub(EACH);
-    let mut at = 0;
-    while let Some(word) = bytes[at..].first_chunk() {
+    let (words, rest) = bytes.as_chunks();
+    for (index, word) in words.iter().enumerate() {
         let word = u64::from_le_bytes(*word);
         let found = (quote_or_control(word) | backslash(word)) & !word & HIGHEST;
         if found != 0 {
-            return at + found.trailing_zeros() as usize / 8;
+            return index * size_of_val(&word) + found.trailing_zeros() as usize / 8;
         }
-        at += size_of_val(&word);
     }
     let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
-    bytes[at..].iter().position(special).map_or(bytes.len(), |found| at + found)
+    rest.iter().position(special).map_or(bytes.len(), |found| bytes.len() - rest.len() + found)
 }
 
 /// A position in a text, or an index into its nodes, of which there are no more than bytes: both are below 2³² since the
