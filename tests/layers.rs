@@ -79,6 +79,7 @@ const OWNED: &[(&str, &str)] = &[("rdkafka", "kafka"), ("rdkafka_sys", "kafka")]
 const UNSAFE: &[(&str, usize)] = &[
     ("kafka/raw.rs", usize::MAX),
     ("kafka/raw/inlet.rs", usize::MAX),
+    ("kafka/raw/memory.rs", 2),
     ("kafka/raw/outlet.rs", usize::MAX),
     ("keys.rs", 1),
 ];

@@ -38,6 +38,7 @@ impl Kafka {
     /// # Errors
     /// [`Fault::Fatal`] where librdkafka does not take the settings (a certificate that cannot be read, say).
     pub fn new(settings: Settings) -> Result<Self, Fault> {
+        raw::memory::keep();
         let inspector = Arc::new(Inspector::new(&settings)?);
         Ok(Self { settings, inspector })
     }

@@ -3,7 +3,8 @@
 //! Three things are read straight from librdkafka. *Events* ([`Polled::poll`], [`listen`]): rdkafka drops the partition and offset
 //! of an error event, the text of a consumer's, and panics on a header name that is not UTF-8. *Membership* ([`seat`]): rdkafka
 //! hides the group's generation and the member id. *Committed texts* ([`committed_texts`]): rdkafka panics where one is not UTF-8.
-//! Copying a record out of a message is [`inlet`]'s, staging records and taking their reports [`Outlet`]'s.
+//! Copying a record out of a message is [`inlet`]'s, staging records and taking their reports [`Outlet`]'s, and [`memory`] has
+//! the C library keep what all of that frees.
 //!
 //! Always holds: every event is destroyed once, after all that is borrowed from it was copied; nothing borrowed from
 //! librdkafka leaves this file; a queue dies before its client. Deliberately not here: what an event means.
@@ -29,6 +30,7 @@ use crate::record::{Partition, Record};
 use crate::stream::log::Fetched;
 
 mod inlet;
+pub(super) mod memory;
 mod outlet;
 
 pub(super) use outlet::{Outlet, Report};
