@@ -167,7 +167,8 @@ impl Log for Doomed {
     }
 
     fn producer(&self, transactional_id: &str, batch_bytes: usize) -> Result<DoomedProducer, Fault> {
-        let doom = (!transactional_id.ends_with(".control")).then(|| self.doom.clone());
+        let beside = [".control", ".alerts"].iter().any(|end| transactional_id.ends_with(end));
+        let doom = (!beside).then(|| self.doom.clone());
         Ok(DoomedProducer { producer: self.kafka.producer(transactional_id, batch_bytes)?, records: 0, doom })
     }
 

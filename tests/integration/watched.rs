@@ -44,11 +44,12 @@ impl Calls {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Those of a producer whose transactional id is not the control topic's, and of consumers; but for what a task has reached, which
+    /// Those of a producer whose transactional id is neither the control topic's nor the alerts', and of consumers; but for what a task has reached, which
     /// is told beside the outputs.
     pub fn of_workers(&self) -> Vec<Returned> {
         let told = |call: &Call| matches!(call, Call::Produce(topic) if topic.ends_with(".status"));
-        let of_workers = |returned: &Returned| !returned.by.ends_with(".control") && !told(&returned.call);
+        let beside = |by: &str| [".control", ".alerts"].iter().any(|end| by.ends_with(end));
+        let of_workers = |returned: &Returned| !beside(&returned.by) && !told(&returned.call);
         self.all().into_iter().filter(of_workers).collect()
     }
 
