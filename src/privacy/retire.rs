@@ -71,11 +71,13 @@ impl Protector {
             retire(Place::Protected, key.to_vec());
         }
         // what is found is sealed from the first record on
-        let keyed = policy.keyed(workspace).or(detected.then_some(0));
-        let under: Vec<u32> = match (pinning, keyed) {
-            (Some(pinning), Some(_)) if pinning.since > settled => pinning.was.clone(),
-            // a mark that was withdrawn may have left something that nobody wrote anew
-            (Some(pinning), None) if deleted => pinning.was.iter().chain([&pinning.id]).copied().collect(),
+        let is_sealed = policy.keyed(workspace).is_some() || detected;
+        let under: Vec<u32> = match pinning {
+            Some(pinning) if is_sealed && pinning.since > settled => pinning.was.clone(),
+            // a mark that was withdrawn left what nobody wrote anew, and what is marked later would stand there in clear for ever
+            Some(pinning) if !is_sealed && (keyed || deleted) => {
+                pinning.was.iter().chain([&pinning.id]).copied().collect()
+            }
             _ => Vec::new(),
         };
         let sealed = under.into_iter().filter_map(|id| sealer.around(key, &source.protected, Some(id)).ok());
