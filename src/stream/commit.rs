@@ -152,7 +152,9 @@ impl<L: Log> Worker<L> {
             Err(Fault::Lost(_)) => Vec::new(),
             Err(fault) => return Err(fault.into()),
         };
-        let ours = found.len() == partitions.len()
+        // what broke off before any task had an offset in it was never committed
+        let ours = !partitions.is_empty()
+            && found.len() == partitions.len()
             && staged.ends.values().zip(&found).all(|(end, found)| *found == Some(staged.committed(*end)));
         let previous = found.len() == partitions.len()
             && partitions

@@ -14,6 +14,7 @@ use crate::record::Partition;
 pub enum Call {
     Init,
     Begin,
+    Produce,
     Drain,
     SendOffsets,
     Commit,
@@ -180,7 +181,8 @@ impl Producer for ScriptedProducer {
             return Ok(());
         }
         drop(script);
-        self.0.produce(outgoing)
+        let Self(producer, log, _) = self;
+        log.play(Call::Produce, || producer.produce(outgoing))
     }
     fn drain(&mut self) -> Result<(), Fault> {
         if self.2 {
