@@ -7,7 +7,7 @@
 //! whoever waits is woken by every change and never waits longer than asked.
 //!
 //! What a broker does in its own time is done when it is told: markers arrive one by one ([`MemoryLog::let_markers_lag`]), late
-//! commits land, transactions time out, members are expelled, partitions are compacted and trimmed. Deliberately not here:
+//! ends land, transactions time out, members are expelled, partitions are compacted and trimmed. Deliberately not here:
 //! durability, clocks, the choice of when any of this happens, more than one group per handle.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -23,7 +23,7 @@ mod producer;
 mod state;
 
 pub use consumer::{MemoryConsumer, MemoryMembership, MemoryReader};
-pub use producer::{LateCommit, MemoryProducer};
+pub use producer::{LateEnd, MemoryProducer};
 use state::{State, Topic, Transactional};
 
 /// What a Kafka broker takes by default, in bytes.
@@ -103,11 +103,10 @@ impl MemoryLog {
         };
     }
 
-    /// Drops the records before `offset`, as retention does.
-    pub fn trim(&self, partition: &Partition, offset: i64) {
-        if let Some(log) = self.lock().partition(partition) {
-            log.trim(offset);
-        }
+    /// Drops the records before `offset`, as retention does, and gives what was committed of them.
+    pub fn trim(&self, partition: &Partition, offset: i64) -> Vec<Fetched> {
+        let dropped = self.lock().partition(partition).map(|log| log.trim(offset)).unwrap_or_default();
+        fetched(partition, dropped)
     }
 
     /// Adds partitions to a topic at run time, and lets every group know.
@@ -161,10 +160,10 @@ impl MemoryLog {
         self.shared.changed.notify_all();
     }
 
-    /// A late commit reaches the log; says whether it ended a transaction.
-    pub fn land(&self, late: LateCommit) -> bool {
-        let LateCommit { transactional_id, epoch } = late;
-        self.end_open(&transactional_id, true, |held| held.epoch == epoch)
+    /// A late end of a transaction reaches the log; says whether it ended one.
+    pub fn land(&self, late: LateEnd) -> bool {
+        let LateEnd { transactional_id, epoch, committed } = late;
+        self.end_open(&transactional_id, committed, |held| held.epoch == epoch)
     }
 
     /// Aborts the open transaction of `transactional_id`, as its timeout does; `false` where there is none.
@@ -185,11 +184,11 @@ impl MemoryLog {
         true
     }
 
-    /// Compacts a partition as far as it is stable, and gives what was removed. Deletions stay.
-    pub fn compact(&self, partition: &Partition) -> Vec<Fetched> {
-        let removed = self.lock().partition(partition).map(partition::Partition::compact).unwrap_or_default();
-        let fetched = |(offset, record)| Fetched { partition: partition.clone(), offset, record };
-        removed.into_iter().map(fetched).collect()
+    /// Compacts a partition as far as it is stable, and gives what was removed. Deletions stay, but for those before `read`: up to
+    /// there everybody who reads has read, as a topic's `delete.retention.ms` has to see to.
+    pub fn compact(&self, partition: &Partition, read: i64) -> Vec<Fetched> {
+        let removed = self.lock().partition(partition).map(|log| log.compact(read)).unwrap_or_default();
+        fetched(partition, removed)
     }
 
     /// The ends of a partition.
@@ -231,6 +230,11 @@ impl MemoryLog {
         }
         found
     }
+}
+
+fn fetched(partition: &Partition, records: Vec<(i64, Record)>) -> Vec<Fetched> {
+    let fetched = |(offset, record)| Fetched { partition: partition.clone(), offset, record };
+    records.into_iter().map(fetched).collect()
 }
 
 impl Log for MemoryLog {

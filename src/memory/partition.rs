@@ -71,16 +71,21 @@ impl Partition {
         self.open.values().min().copied().unwrap_or(self.high())
     }
 
-    /// Drops everything before `offset`, as retention does.
-    pub(super) fn trim(&mut self, offset: i64) {
+    /// Drops everything before `offset`, as retention does, and gives what was committed of it.
+    pub(super) fn trim(&mut self, offset: i64) -> Vec<(i64, Record)> {
         let low = offset.clamp(self.low, self.high());
+        let mut dropped = Vec::new();
+        for offset in self.low..low {
+            dropped.extend(self.committed(offset).map(|record| (offset, record.clone())));
+        }
         self.entries.drain(..(low - self.low) as usize);
         self.low = low;
+        dropped
     }
 
     /// Removes each committed record before the last stable offset that a later one of its key has replaced, as compaction does, and
-    /// gives what it removed. Deletions stay.
-    pub(super) fn compact(&mut self) -> Vec<(i64, Record)> {
+    /// gives what it removed. Deletions stay, but for those before `read`.
+    pub(super) fn compact(&mut self, read: i64) -> Vec<(i64, Record)> {
         let stable = self.stable();
         let mut last: HashMap<&[u8], i64> = HashMap::new();
         for offset in self.low..stable {
@@ -88,8 +93,9 @@ impl Partition {
             last.extend(key.map(|key| (key, offset)));
         }
         let is_replaced = |offset: &i64| {
-            let key = self.committed(*offset).and_then(|record| record.key.as_deref());
-            key.is_some_and(|key| last.get(key) != Some(offset))
+            let Some(record) = self.committed(*offset) else { return false };
+            let is_over = record.value.is_none() && *offset < read;
+            record.key.as_deref().is_some_and(|key| is_over || last.get(key) != Some(offset))
         };
         let replaced: Vec<i64> = (self.low..stable).filter(is_replaced).collect();
         let mut removed = Vec::with_capacity(replaced.len());
@@ -187,12 +193,18 @@ mod tests {
             partition.append(transaction, record(key, value));
         }
         partition.end(1, false);
-        let removed: Vec<i64> = partition.compact().into_iter().map(|(offset, _)| offset).collect();
+        let removed: Vec<i64> = partition.compact(0).into_iter().map(|(offset, _)| offset).collect();
         assert_eq!((removed, partition.stable()), (vec![1], 4), "what was aborted replaces nothing");
         partition.end(2, true);
-        assert_eq!(partition.compact().len(), 2);
+        assert_eq!(partition.compact(0).len(), 2);
         assert_eq!(read(&partition, 0), (vec![4, 5], 8));
         assert_eq!(partition.all().count(), 3);
+        partition.append(None, record("b", None));
+        let removed = |partition: &mut Partition, read| -> Vec<i64> {
+            partition.compact(read).into_iter().map(|(offset, _)| offset).collect()
+        };
+        assert_eq!(removed(&mut partition, 8), [5], "a deletion stays until whoever reads has read it");
+        assert_eq!(removed(&mut partition, 9), [8]);
     }
 
     #[test]
@@ -201,7 +213,7 @@ mod tests {
         for _ in 0..3 {
             partition.append(None, Record::default());
         }
-        partition.trim(2);
+        assert_eq!(partition.trim(2), [(0, Record::default()), (1, Record::default())]);
         assert_eq!((partition.low(), partition.high()), (2, 3));
         assert_eq!(read(&partition, 2), (vec![2], 3));
         partition.append(None, Record::default());

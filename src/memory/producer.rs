@@ -17,12 +17,20 @@ pub struct MemoryProducer {
     failed: Option<Fault>,
 }
 
-/// A commit on its way to the log. It ends whatever transaction its producer has open when it arrives; once another producer has
-/// taken the id, none.
+/// A commit or an abort on its way to the log. It ends whatever transaction its producer has open when it arrives; once another producer
+/// has taken the id, none.
 #[derive(Debug)]
-pub struct LateCommit {
+pub struct LateEnd {
     pub(super) transactional_id: String,
     pub(super) epoch: u64,
+    pub(super) committed: bool,
+}
+
+impl LateEnd {
+    /// Whether it is a commit.
+    pub fn commits(&self) -> bool {
+        self.committed
+    }
 }
 
 impl MemoryProducer {
@@ -45,9 +53,9 @@ impl MemoryProducer {
         result
     }
 
-    /// Sends the commit and does not wait for it: it is under way until [`MemoryLog::land`].
-    pub fn commit_late(&self) -> LateCommit {
-        LateCommit { transactional_id: self.transactional_id.clone(), epoch: self.epoch }
+    /// Sends the commit, or the abort, and does not wait for it: it is under way until [`MemoryLog::land`].
+    pub fn end_late(&self, committed: bool) -> LateEnd {
+        LateEnd { transactional_id: self.transactional_id.clone(), epoch: self.epoch, committed }
     }
 
     fn finish(&mut self, committed: bool) -> Result<(), Fault> {

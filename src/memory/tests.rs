@@ -163,7 +163,7 @@ fn a_late_commit_ends_its_producers_transaction_and_no_successors() {
         let mut first = producer(&log);
         first.begin().unwrap();
         first.produce(&out(b"a")).unwrap();
-        let late = first.commit_late();
+        let late = first.end_late(true);
         assert!(log.records("out").is_empty());
         let second = successor.then(|| producer(&log));
         assert_eq!((log.land(late), log.records("out").len()), (!successor, usize::from(!successor)));
@@ -172,16 +172,19 @@ fn a_late_commit_ends_its_producers_transaction_and_no_successors() {
 }
 
 #[test]
-fn a_late_commit_hits_the_next_transaction_of_a_producer_that_was_kept() {
-    let log = log();
-    let mut kept = producer(&log);
-    kept.begin().unwrap();
-    let late = kept.commit_late();
-    kept.abort().unwrap();
-    kept.begin().unwrap();
-    kept.produce(&out(b"a")).unwrap();
-    assert!(log.land(late));
-    assert_eq!(log.records("out").len(), 1);
+fn a_late_end_hits_the_next_transaction_of_a_producer_that_was_kept() {
+    for committed in [true, false] {
+        let log = log();
+        let mut kept = producer(&log);
+        kept.begin().unwrap();
+        let late = kept.end_late(committed);
+        kept.abort().unwrap();
+        kept.begin().unwrap();
+        kept.produce(&out(b"a")).unwrap();
+        assert!(log.land(late));
+        assert_eq!((log.records("out").len(), log.uncommitted("out").len()), (usize::from(committed), 1));
+        assert!(kept.commit().is_err(), "none is open");
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use serde_json::Value;
 use sivcar::privacy::control::Table;
 use sivcar::privacy::dead_letter::{self, DeadLetterError, Envelope};
 use sivcar::privacy::keyset::Keyring;
@@ -26,7 +27,7 @@ use super::canary::Canaries;
 #[path = "states.rs"]
 pub mod states;
 
-use states::States;
+use states::{Held, States};
 
 /// The records of each topic; those of one partition in the order of their offsets.
 pub type Topics = BTreeMap<String, Vec<Fetched>>;
@@ -163,13 +164,15 @@ pub struct Run<'a> {
     checker: &'a Checker,
     dump: &'a Dump,
     protectors: BTreeMap<u64, Protector>,
+    /// Synthetic events: the version and whose.
+    events: BTreeSet<(u64, Vec<u8>)>,
     report: Report,
 }
 
 impl<'a> Run<'a> {
     /// A check of `dump` that has seen nothing yet.
     pub fn new(checker: &'a Checker, dump: &'a Dump) -> Self {
-        Self { checker, dump, protectors: BTreeMap::new(), report: Report::default() }
+        Self { checker, dump, protectors: BTreeMap::new(), events: BTreeSet::new(), report: Report::default() }
     }
 
     /// The topic's committed records.
@@ -218,7 +221,7 @@ impl<'a> Run<'a> {
                     let pending = pending.entry(at.partition.number).or_default();
                     // what deletes a profile does not tell its workspace
                     let whose = states.held(input).filter(|_| input.record.value.is_none());
-                    let version = self.protected((index, input, &at), whose.as_deref(), &outputs, pending)?;
+                    let version = self.protected((index, input, &at), whose, &outputs, pending)?;
                     self.fold(index, version, input, &mut states)?;
                     version
                 }
@@ -234,6 +237,11 @@ impl<'a> Run<'a> {
             return Err(format!("{}@{}: an output of no input", more.partition, more.offset));
         }
         let Settings { group, .. } = &self.checker.settings;
+        if source.state.is_some() {
+            let control = self.topic(&format!("{group}.control"));
+            let last = control.last().map_or(0, |fetched| fetched.offset.cast_unsigned() + 1);
+            states.forget(self.protector(last)?.policy());
+        }
         let changelog = self.topic(&changelog_topic(group, &source.topic));
         self.report.profiles += states.len() as u64;
         states.compare(changelog, (group, &source.topic), &self.checker.keyring)
@@ -242,14 +250,13 @@ impl<'a> Run<'a> {
     /// Takes in what a record, which was protected under `version`, makes of the profile that it touches.
     fn fold(&mut self, index: usize, version: u64, input: &Fetched, states: &mut States) -> Result<(), String> {
         let identity = self.identity(index, version, input)?;
-        let settings = &self.checker.settings;
-        let source = &settings.sources[index];
+        let source = &self.checker.settings.sources[index];
         if !States::touches(source, input, identity.as_ref()) {
             return Ok(());
         }
-        let after = states.after(input, identity.as_ref(), source, &settings.limits);
+        let after = states.after(input, identity.as_ref(), source, self.protector(version)?.policy());
         let wrong = |reason| format!("{}@{}: should be refused for {reason}", input.partition, input.offset);
-        states.set(input, after.map_err(wrong)?);
+        states.set(input, version, after.map_err(wrong)?);
         Ok(())
     }
 
@@ -271,17 +278,22 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let key = fetched.record.key.clone().unwrap_or_default();
-        let first = self.report.told.entry(version).or_default().insert(key);
+        // record keys may be masked, and all the same then; the salt is of one profile and version
+        let event: Value =
+            serde_json::from_slice(fetched.record.value.as_deref().unwrap_or_default()).unwrap_or_default();
+        let whose = event["eventSalt"].as_str().map_or_else(|| key.clone(), |salt| salt.as_bytes().to_vec());
+        self.report.told.entry(version).or_default().insert(key);
+        let first = self.events.insert((version, whose));
         let at = (&fetched.partition, fetched.offset);
         if first { Ok(()) } else { Err(format!("{}@{}: a second event of one profile since {version}", at.0, at.1)) }
     }
 
-    /// Holds the next outputs against what the policy of their header makes of `input`; gives its version. `whose` is the workspace of
-    /// the profile that it deletes.
+    /// Holds the next outputs against what the policy of their header makes of `input`; gives its version. `whose` is the profile that
+    /// it deletes.
     fn protected(
         &mut self,
         (index, input, at): (usize, &Fetched, &Coordinates),
-        whose: Option<&str>,
+        whose: Option<&Held>,
         topics: &[&'a str],
         pending: &mut Pending<'a>,
     ) -> Result<u64, String> {
@@ -291,23 +303,30 @@ impl<'a> Run<'a> {
             next.push(output.ok_or_else(|| format!("{at}: no output in {topic}"))?);
         }
         let version = version_of(&next[0].record).ok_or_else(|| format!("{at}: its output names no policy"))?;
-        let mut made = Outputs::default();
         let protector = self.protector(version)?;
-        let known = Known { workspace: whose, admitted: false };
-        let done = protector.protect_known(index, &input.record, known, &mut made);
-        done.map_err(|rejection| format!("{at}: has an output and not a dead letter for {}", rejection.reason))?;
-        let expected = std::iter::once(&made.protected).chain(made.views.iter().map(|(_, record)| record));
-        if expected.clone().count() != next.len() {
-            return Err(format!("{at}: has {} outputs", next.len()));
-        }
-        for (expected, output) in expected.zip(next) {
-            if *expected != output.record {
-                let (partition, offset) = (&output.partition, output.offset);
-                return Err(format!("{at}: {partition}@{offset} is not what policy {version} makes of it"));
+        // the walk may have forgotten it already
+        let gone = whose.is_some_and(|held| held.is_forgotten(protector.policy()));
+        let whose = whose.map(|held| held.profile.workspace.as_str());
+        let mut differs = None;
+        for workspace in [Some(whose), gone.then_some(None)].into_iter().flatten() {
+            let (mut made, known) = (Outputs::default(), Known { workspace, admitted: false });
+            let done = protector.protect_known(index, &input.record, known, &mut made);
+            done.map_err(|rejection| format!("{at}: has an output and not a dead letter for {}", rejection.reason))?;
+            let expected = std::iter::once(&made.protected).chain(made.views.iter().map(|(_, record)| record));
+            if expected.clone().count() != next.len() {
+                return Err(format!("{at}: has {} outputs", next.len()));
+            }
+            differs =
+                expected.zip(&next).find(|(expected, output)| **expected != output.record).map(|(_, output)| *output);
+            if differs.is_none() {
+                break;
             }
         }
+        if let Some(Fetched { partition, offset, .. }) = differs {
+            return Err(format!("{at}: {partition}@{offset} is not what policy {version} makes of it"));
+        }
         self.report.protected += 1;
-        self.report.views += made.views.len() as u64;
+        self.report.views += next.len() as u64 - 1;
         Ok(version)
     }
 
@@ -322,16 +341,17 @@ impl<'a> Run<'a> {
     ) -> Result<u64, String> {
         let at = &envelope.at;
         let identity = self.identity(index, envelope.policy, input)?;
+        let Checker { settings, keyring, .. } = self.checker;
+        let source = &settings.sources[index];
         let protector = self.protector(envelope.policy)?;
         let known = protector.workspace(index, &input.record);
         let rejection = protector.protect(index, &input.record, &mut Outputs::default()).err();
         // what is only known when an output is to be written
         let late = ["output_too_large", "broker_refused"].contains(&envelope.reason.as_str());
-        let source = &self.checker.settings.sources[index];
         let refused = match &rejection {
             Some(rejection) => Some(rejection.reason),
             None if !States::touches(source, input, identity.as_ref()) => None,
-            None => states.after(input, identity.as_ref(), source, &self.checker.settings.limits).err(),
+            None => states.after(input, identity.as_ref(), source, protector.policy()).err(),
         };
         match refused {
             Some(reason) if reason.code() == envelope.reason => {}
@@ -339,9 +359,8 @@ impl<'a> Run<'a> {
             _ => return Err(format!("{at}: was refused for {}", envelope.reason)),
         }
         let workspace = rejection.and_then(|rejection| rejection.workspace).or(known);
-        let keyring = &self.checker.keyring;
         let keyset = workspace.map_or_else(|| keyring.default_keyset(), |workspace| keyring.of(&workspace));
-        let group = &self.checker.settings.group;
+        let group = &settings.group;
         match (keyset, &letter.value) {
             (None, None) => {}
             (Some(keyset), Some(_)) => {

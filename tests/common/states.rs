@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use sivcar::privacy::error::Reason;
 use sivcar::privacy::keyset::Keyring;
+use sivcar::privacy::policy::Policy;
 use sivcar::privacy::protect::Identity;
-use sivcar::privacy::scan::Limits;
 use sivcar::privacy::seal::{Associated, Sealers, parse_token};
 use sivcar::privacy::settings::{Source, SourceKind};
 use sivcar::profile::{Profile, State};
@@ -15,19 +15,34 @@ use sivcar::stream::log::Fetched;
 /// The reserved key that says up to which version a partition is settled.
 pub const SETTLED_THROUGH: &[u8] = b"settled-through";
 
-/// By partition and record key: the last record's offset and the profile.
+/// A profile as its records leave it.
+pub struct Held {
+    /// The last record's offset.
+    offset: i64,
+    /// The policy version under which that one was protected.
+    pub version: u64,
+    pub profile: Profile,
+}
+
+impl Held {
+    /// Whether it is to be forgotten under `policy`: its workspace was erased since its last record.
+    pub fn is_forgotten(&self, policy: &Policy) -> bool {
+        self.version < policy.erased(&self.profile.workspace)
+    }
+}
+
+/// By partition and record key.
 #[derive(Default)]
-pub struct States(BTreeMap<(i32, Vec<u8>), (i64, Profile)>);
+pub struct States(BTreeMap<(i32, Vec<u8>), Held>);
 
 impl States {
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The workspace of the profile that a record is of.
-    pub fn held(&self, input: &Fetched) -> Option<String> {
-        let place = (input.partition.number, input.record.key.clone()?);
-        self.0.get(&place).map(|(_, profile)| profile.workspace.clone())
+    /// The profile that a record is of.
+    pub fn held(&self, input: &Fetched) -> Option<&Held> {
+        self.0.get(&(input.partition.number, input.record.key.clone()?))
     }
 
     /// Whether a record of `source` touches a profile: of events those that identify one, and those that delete.
@@ -36,7 +51,8 @@ impl States {
         source.state.is_some() && (source.kind == SourceKind::Profile || identity.is_some() || deletes)
     }
 
-    /// What a record makes of its profile, whose document can be protected and tells of `identity`; a null value deletes.
+    /// What a record makes of its profile under `policy`; its document can be protected and tells of `identity`, and a null value
+    /// deletes. One that is to be forgotten begins anew, but for a record that moves it to another workspace.
     ///
     /// # Errors
     /// Why it is to be rejected.
@@ -45,21 +61,28 @@ impl States {
         input: &Fetched,
         identity: Option<&Identity>,
         source: &Source,
-        limits: &Limits,
+        policy: &Policy,
     ) -> Result<Option<Profile>, Reason> {
-        let key = input.record.key.clone().ok_or(Reason::ProfileWithoutKey)?;
+        input.record.key.as_ref().ok_or(Reason::ProfileWithoutKey)?;
         let (Some(value), Some(identity)) = (&input.record.value, identity) else { return Ok(None) };
-        let held = self.0.get(&(input.partition.number, key)).map(|(_, profile)| profile);
+        let stays = |held: &&Held| !held.is_forgotten(policy) || held.profile.workspace != identity.workspace;
+        let held = self.held(input).filter(stays).map(|held| &held.profile);
+        let limits = &policy.settings().limits;
         Profile::fold(held, source.state.unwrap_or_default(), identity, value, limits).map(Some)
     }
 
-    /// Takes in what a record makes of its profile.
-    pub fn set(&mut self, input: &Fetched, profile: Option<Profile>) {
+    /// Takes in what a record, which was protected under `version`, makes of its profile.
+    pub fn set(&mut self, input: &Fetched, version: u64, profile: Option<Profile>) {
         let place = (input.partition.number, input.record.key.clone().unwrap_or_default());
         match profile {
-            Some(profile) => drop(self.0.insert(place, (input.offset, profile))),
+            Some(profile) => drop(self.0.insert(place, Held { offset: input.offset, version, profile })),
             None => drop(self.0.remove(&place)),
         }
+    }
+
+    /// Drops those that are forgotten once all is done that `policy` asks for.
+    pub fn forget(&mut self, policy: &Policy) {
+        self.0.retain(|_, held| !held.is_forgotten(policy));
     }
 
     /// Holds a changelog against what was taken in; `names` are the group and the source.
@@ -76,7 +99,7 @@ impl States {
             let Some((record_key, Some(state))) = open(fetched, names, (keyring, &mut sealers)) else {
                 return Err(format!("{at}: does not open to a state"));
             };
-            let Some((offset, profile)) = self.0.get(&(fetched.partition.number, record_key)) else {
+            let Some(Held { offset, profile, .. }) = self.0.get(&(fetched.partition.number, record_key)) else {
                 return Err(format!("{at}: the state of a profile that is none"));
             };
             if (state.offset, &state.profile) != (*offset, profile) {

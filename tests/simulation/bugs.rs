@@ -34,6 +34,9 @@ impl Bug {
             return found;
         }
         let forget = |committed: Committed| {
+            if committed.metadata.is_empty() {
+                return committed;
+            }
             let rest = committed.metadata.find(";control").map(|at| &committed.metadata[at..]).unwrap_or_default();
             Committed { offset: committed.offset, metadata: format!("1;policy=0{rest}") }
         };

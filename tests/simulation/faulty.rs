@@ -1,18 +1,21 @@
-//! The embedded log as one process sees it: what becomes of its calls is what the world has in store for it.
+//! The embedded log as one process sees it: what becomes of its workers' calls is what the world has in store for it.
 //!
 //! A request waits in no real time: polls give at once what there is, and a request for offsets that are still unstable when it is
 //! repeated goes on once the markers that it waits for have come. Deliberately not here: when something happens (`schedule`).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use sivcar::memory::{MemoryConsumer, MemoryLog, MemoryMembership, MemoryProducer, MemoryReader};
+use sivcar::memory::{MemoryConsumer, MemoryMembership, MemoryProducer, MemoryReader};
 use sivcar::record::Partition;
 use sivcar::stream::log::{
     Bounds, Committed, Consumer, Fault, Fetched, Log, Outgoing, Producer, Reader, Rebalance, TopicFacts,
 };
 
 use crate::bugs::Bug;
+use crate::process::Who;
+use crate::tally;
 use crate::world::Shared;
 
 /// The text of the fault that stands for a kill.
@@ -54,7 +57,7 @@ pub enum What {
     Fail,
     /// It happens or does not, and the answer is lost.
     Unknown { after: bool },
-    /// The answer is lost, and the commit is under way; it lands just before the next producer comes, or as [`Step::Land`] says.
+    /// The answer is lost, and the end is under way; it lands just before the next producer comes, or as [`Step::Land`] says.
     ///
     /// [`Step::Land`]: crate::schedule::Step::Land
     Late { lands: bool },
@@ -78,48 +81,54 @@ pub struct Twist {
     pub what: What,
 }
 
+/// The log of a process.
 #[derive(Clone)]
 pub struct Faulty {
     pub world: Arc<Shared>,
     pub process: usize,
 }
 
+/// The calls of a worker's clients.
+struct Calls {
+    world: Arc<Shared>,
+    who: Who,
+}
+
 fn killed() -> Fault {
     Fault::Fatal(KILLED.to_owned())
 }
 
-impl Faulty {
-    fn log(&self) -> &MemoryLog {
-        &self.world.log
+impl Calls {
+    fn count(&self, name: &'static str) {
+        self.world.tally.count(name);
     }
 
     /// Makes the call, unless the world has something else in store.
     fn play<T>(&self, call: Call, act: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
-        let process = self.process;
-        if self.world.is_doomed(process) {
+        let Calls { world, who } = self;
+        if world.is_doomed(who.process) {
             return Err(killed());
         }
-        let Some(what) = self.world.take_twist(process, call) else { return act() };
-        let count = |name| self.world.tally.count(name);
+        let Some(what) = world.take_twist(who.process, call) else { return act() };
         match what {
             What::Kill { after } => {
-                count("killed in a call");
+                world.tally.count(tally::killed_in(call));
                 if after { act().and(Err(killed())) } else { Err(killed()) }
             }
             What::Suspend { expelled, rounds } => {
                 if expelled {
-                    self.world.expel(process, "member expelled during a round");
+                    world.expel(*who, "member expelled during a round");
                 }
-                self.world.suspend(process, rounds);
-                if self.world.is_doomed(process) { Err(killed()) } else { act() }
+                world.suspend(*who, rounds);
+                if world.is_doomed(who.process) { Err(killed()) } else { act() }
             }
             What::Fail => {
-                count("call failed");
+                self.count("call failed");
                 Err(Fault::Abort("it failed".to_owned()))
             }
             What::Unknown { after } => {
                 let end = if call == Call::Commit { "commit" } else { "abort" };
-                count(match (end, after) {
+                self.count(match (end, after) {
                     ("commit", true) => "commit reported failed, it succeeded",
                     ("commit", false) => "commit reported failed, it did not",
                     _ => "abort reported failed",
@@ -128,34 +137,54 @@ impl Faulty {
                 if after { act().and(unknown) } else { unknown }
             }
             What::Expire => {
-                if self.log().expire(&self.world.transactional_id(process)) {
-                    count("transaction timed out under its producer");
+                if world.log.expire(&who.transactional_id()) {
+                    self.count("transaction timed out under its producer");
                 }
                 act()
             }
             What::Expel => {
-                self.world.expel(process, "member expelled during a round");
+                world.expel(*who, "member expelled during a round");
                 act()
             }
             What::Retry => {
-                count("call to be tried again");
+                self.count("call to be tried again");
                 Err(Fault::Retry("try again".to_owned()))
             }
             What::Lost => {
-                count("membership said to be lost");
+                self.count("membership said to be lost");
                 Err(Fault::Lost("it is said so".to_owned()))
             }
             What::Late { .. } | What::Jump => act(),
         }
     }
+
+    /// The same for the end of a transaction, which may be late.
+    fn end(&self, inner: &mut MemoryProducer, committed: bool) -> Result<(), Fault> {
+        let call = if committed { Call::Commit } else { Call::Abort };
+        if self.world.late_end(self.who, call, || inner.end_late(committed)) {
+            return Err(Fault::Unknown("the answer is lost".to_owned()));
+        }
+        self.play(call, || if committed { inner.commit() } else { inner.abort() })
+    }
 }
 
-pub struct FaultyConsumer(MemoryConsumer, Faulty);
-pub struct FaultyReader(MemoryReader);
+pub struct FaultyConsumer(MemoryConsumer, Calls);
+
+/// A reader; one of a single partition restores profiles.
+pub struct FaultyReader {
+    inner: MemoryReader,
+    restores: Option<Arc<AtomicUsize>>,
+}
+
+impl Drop for FaultyReader {
+    fn drop(&mut self) {
+        self.restores.iter().for_each(|restores| _ = restores.fetch_sub(1, Ordering::Relaxed));
+    }
+}
 
 pub struct FaultyProducer {
     inner: MemoryProducer,
-    log: Faulty,
+    calls: Calls,
     /// A record of the transaction was refused.
     refused: bool,
 }
@@ -167,19 +196,27 @@ impl Log for Faulty {
     type Reader = FaultyReader;
 
     fn consumer(&self, worker: usize, topics: &[Arc<str>]) -> Result<FaultyConsumer, Fault> {
-        let consumer = self.log().consumer(worker, topics)?;
-        self.world.is_member(self.process, consumer.member());
-        Ok(FaultyConsumer(consumer, self.clone()))
+        let who = Who { process: self.process, worker };
+        let consumer = self.world.log.consumer(worker, topics)?;
+        self.world.is_member(who, consumer.member());
+        Ok(FaultyConsumer(consumer, Calls { world: self.world.clone(), who }))
     }
     fn producer(&self, transactional_id: &str, batch_bytes: usize) -> Result<FaultyProducer, Fault> {
-        let inner = self.log().producer(transactional_id, batch_bytes)?;
-        Ok(FaultyProducer { inner, log: self.clone(), refused: false })
+        let worker = transactional_id.rsplit('.').next().and_then(|number| number.parse().ok());
+        let who = Who { process: self.process, worker: worker.expect("it ends in the worker's number") };
+        let inner = self.world.log.producer(transactional_id, batch_bytes)?;
+        Ok(FaultyProducer { inner, calls: Calls { world: self.world.clone(), who }, refused: false })
     }
     fn reader(&self, topic: &str, partition: Option<i32>) -> Result<FaultyReader, Fault> {
-        Ok(FaultyReader(self.log().reader(topic, partition)?))
+        let inner = self.world.log.reader(topic, partition)?;
+        let restores = partition.map(|number| {
+            self.world.restores_begin(self.process, number);
+            self.world.restores.clone()
+        });
+        Ok(FaultyReader { inner, restores })
     }
     fn message_max_bytes(&self) -> usize {
-        self.log().message_max_bytes()
+        self.world.log.message_max_bytes()
     }
     fn transaction_timeout(&self) -> Duration {
         if self.world.has_jumped(self.process) {
@@ -189,19 +226,19 @@ impl Log for Faulty {
         Duration::from_secs(86_400)
     }
     fn topic(&self, topic: &str) -> Result<Option<TopicFacts>, Fault> {
-        self.log().topic(topic)
+        self.world.log.topic(topic)
     }
     fn create_topic(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<(), Fault> {
-        self.log().create_topic(topic, partitions, settings)
+        self.world.log.create_topic(topic, partitions, settings)
     }
 }
 
 impl Reader for FaultyReader {
     fn poll(&mut self, _: Duration, batch: &mut Vec<Fetched>) -> Result<(), Fault> {
-        self.0.poll(Duration::ZERO, batch)
+        self.inner.poll(Duration::ZERO, batch)
     }
     fn caught_up(&mut self) -> Result<Option<Vec<i64>>, Fault> {
-        self.0.caught_up()
+        self.inner.caught_up()
     }
 }
 
@@ -209,61 +246,63 @@ impl Consumer for FaultyConsumer {
     type Membership = MemoryMembership;
 
     fn poll(&mut self, max: usize, _: Duration, batch: &mut Vec<Fetched>) -> Result<Option<Rebalance>, Fault> {
-        let Self(consumer, log) = self;
-        let polled = log.play(Call::Poll, || consumer.poll(max, Duration::ZERO, batch));
-        log.world.is_member(log.process, consumer.member());
+        let Self(consumer, calls) = self;
+        let polled = calls.play(Call::Poll, || consumer.poll(max, Duration::ZERO, batch));
+        calls.world.is_member(calls.who, consumer.member());
         let polled = polled?;
-        log.world.tally.count(match &polled {
+        calls.count(match &polled {
             None => return Ok(None),
             Some(Rebalance::Assign(_)) => "partitions assigned",
-            Some(Rebalance::Revoke(_)) => "partitions revoked",
+            Some(Rebalance::Revoke(_)) if calls.world.eager => "partitions revoked, all at once",
+            Some(Rebalance::Revoke(_)) => "partitions revoked, cooperatively",
             Some(Rebalance::Lost(_)) => "partitions lost",
         });
         Ok(polled)
     }
     fn assign(&mut self, starts: &[(Partition, i64)]) -> Result<(), Fault> {
-        let Self(consumer, log) = self;
-        log.play(Call::Assign, || consumer.assign(starts))
+        let Self(consumer, calls) = self;
+        calls.world.assigned(calls.who.process, starts);
+        calls.play(Call::Assign, || consumer.assign(starts))
     }
     fn unassign(&mut self, partitions: &[Partition]) -> Result<(), Fault> {
         self.0.unassign(partitions)
     }
     fn committed(&mut self, partitions: &[Partition]) -> Result<Vec<Option<Committed>>, Fault> {
-        let Self(consumer, log) = self;
-        let mut found = log.play(Call::Committed, || consumer.committed(partitions));
+        let Self(consumer, calls) = self;
+        let mut found = calls.play(Call::Committed, || consumer.committed(partitions));
         if matches!(&found, Err(Fault::Retry(_))) {
-            let waits = log.world.is_waiting(log.process);
-            log.world.tally.count(if waits { "waited for unstable offsets" } else { "offsets were unstable" });
-            while waits && matches!(&found, Err(Fault::Retry(_))) && log.world.pass_time() {
+            let waits = calls.world.is_waiting(calls.who);
+            calls.count(if waits { "waited for unstable offsets" } else { "offsets were unstable" });
+            while waits && matches!(&found, Err(Fault::Retry(_))) && calls.world.pass_time() {
                 found = consumer.committed(partitions);
             }
         }
-        log.world.bug.of_committed(found)
+        calls.world.bug.of_committed(found)
     }
     fn bounds(&mut self, partition: &Partition) -> Result<Bounds, Fault> {
         self.0.bounds(partition)
     }
     fn seek(&mut self, positions: &[(Partition, i64)]) -> Result<(), Fault> {
-        let Self(consumer, log) = self;
-        if log.world.bug == Bug::NoRewind {
+        let Self(consumer, calls) = self;
+        if calls.world.bug == Bug::NoRewind {
             return Ok(());
         }
-        log.play(Call::Seek, || consumer.seek(positions))
+        calls.play(Call::Seek, || consumer.seek(positions))
     }
     fn pause(&mut self, partitions: &[Partition]) -> Result<(), Fault> {
-        let Self(consumer, log) = self;
-        log.play(Call::Pause, || consumer.pause(partitions))
+        let Self(consumer, calls) = self;
+        calls.play(Call::Pause, || consumer.pause(partitions))
     }
     fn resume(&mut self, partitions: &[Partition]) -> Result<(), Fault> {
         self.0.resume(partitions)
     }
     fn membership(&mut self) -> Result<MemoryMembership, Fault> {
-        let Self(consumer, log) = self;
-        let member = log.play(Call::Membership, || consumer.membership());
+        let Self(consumer, calls) = self;
+        let member = calls.play(Call::Membership, || consumer.membership());
         if matches!(&member, Err(Fault::Lost(_))) {
-            log.world.tally.count("no membership: only generation -1 could be sent");
+            calls.count("no membership: only generation -1 could be sent");
         }
-        log.world.bug.of_membership(member)
+        calls.world.bug.of_membership(member)
     }
 }
 
@@ -271,28 +310,29 @@ impl Producer for FaultyProducer {
     type Membership = MemoryMembership;
 
     fn init(&mut self) -> Result<(), Fault> {
-        let Self { inner, log, .. } = self;
-        log.world.now_waits(log.process);
-        log.world.land_own(log.process);
-        log.play(Call::Init, || inner.init())
+        let Self { inner, calls, .. } = self;
+        calls.world.now_waits(calls.who);
+        calls.world.land_own(calls.who);
+        calls.play(Call::Init, || inner.init())
     }
     fn is_spent(&mut self) -> bool {
-        let spent = self.log.world.take_twist(self.log.process, Call::IsSpent).is_some();
-        self.log.world.tally.add("producer spent", spent.into());
+        let calls = &self.calls;
+        let spent = calls.world.take_twist(calls.who.process, Call::IsSpent).is_some();
+        calls.world.tally.add("producer spent", spent.into());
         spent
     }
     fn begin(&mut self) -> Result<(), Fault> {
-        let Self { inner, log, refused } = self;
+        let Self { inner, calls, refused } = self;
         *refused = false;
-        log.play(Call::Begin, || inner.begin())
+        calls.play(Call::Begin, || inner.begin())
     }
     fn produce(&mut self, outgoing: &Outgoing) -> Result<(), Fault> {
-        let Self { inner, log, refused } = self;
+        let Self { inner, calls, refused } = self;
         let value = outgoing.record.value.as_deref().unwrap_or_default();
         if outgoing.topic.starts_with("protected")
             && value.windows(REFUSED.len()).any(|text| text == REFUSED.as_bytes())
         {
-            log.world.tally.count("record refused");
+            calls.count("record refused");
             *refused = true;
             return Ok(());
         }
@@ -300,33 +340,28 @@ impl Producer for FaultyProducer {
         if outgoing.topic.ends_with(".status") {
             return inner.produce(outgoing);
         }
-        log.play(Call::Produce, || inner.produce(outgoing))
+        calls.play(Call::Produce, || inner.produce(outgoing))
     }
     fn drain(&mut self) -> Result<(), Fault> {
-        let Self { inner, log, refused } = self;
+        let Self { inner, calls, refused } = self;
         if *refused {
             return Err(Fault::Refused("the broker refuses a record".to_owned()));
         }
-        log.play(Call::Drain, || inner.drain())
+        calls.play(Call::Drain, || inner.drain())
     }
     fn send_offsets(&mut self, offsets: &[(Partition, i64, String)], member: &MemoryMembership) -> Result<(), Fault> {
-        let Self { inner, log, .. } = self;
-        let offsets = log.world.bug.of_offsets(&log.world.log, offsets);
-        let sent = log.play(Call::SendOffsets, || inner.send_offsets(&offsets, member));
+        let Self { inner, calls, .. } = self;
+        let offsets = calls.world.bug.of_offsets(&calls.world.log, offsets);
+        let sent = calls.play(Call::SendOffsets, || inner.send_offsets(&offsets, member));
         if matches!(&sent, Err(Fault::Lost(_))) {
-            log.world.tally.count("offsets of a past generation refused");
+            calls.count("offsets of a past generation refused");
         }
         sent
     }
     fn commit(&mut self) -> Result<(), Fault> {
-        let Self { inner, log, .. } = self;
-        if log.world.late_commit(log.process, || inner.commit_late()) {
-            return Err(Fault::Unknown("the answer is lost".to_owned()));
-        }
-        log.play(Call::Commit, || inner.commit())
+        self.calls.end(&mut self.inner, true)
     }
     fn abort(&mut self) -> Result<(), Fault> {
-        let Self { inner, log, .. } = self;
-        log.play(Call::Abort, || inner.abort())
+        self.calls.end(&mut self.inner, false)
     }
 }

@@ -50,10 +50,19 @@ pub enum Patch {
     Refused,
 }
 
+/// What marks are made on: attributes and parameters of a name, headers, record keys.
+const MARKED: [&str; 8] = ["email", "email", "email", "phone", "phone", "note", HEADER, KEY];
+
+/// The header that is marked.
+pub const HEADER: &str = "x-mail";
+
+/// What a mark on record keys is named.
+pub const KEY: &str = "key";
+
 /// What is written to the control topic.
 #[derive(Clone, Copy, Debug)]
 pub enum Control {
-    /// A mark is made, or edited where it stands: on an attribute or a parameter of this name, at this level.
+    /// A mark is made, or edited where it stands: on what is named so, at this level.
     Mark(&'static str, Protect, u16),
     Unmark(&'static str),
     Stage(Stage),
@@ -63,7 +72,12 @@ pub enum Control {
     /// Record keys of the changelog, or of a view, go under this key.
     Pin(&'static str, u32),
     Reseal,
+    /// The workspace's profiles are to be forgotten.
+    Erase,
 }
+
+/// The topics whose record keys are sealed under a key of their own.
+pub const PINNED: [&str; 4] = ["g.users.changelog", "debug.users", "trusted.users", "protected.users"];
 
 /// One thing that happens.
 #[derive(Clone, Copy, Debug)]
@@ -92,9 +106,11 @@ pub enum Step {
     Usurp(usize),
     /// A marker arrives.
     Arrive(usize),
-    /// A late commit arrives.
+    /// A late end of a transaction arrives.
     Land,
     Compact(&'static str),
+    /// Retention takes the oldest records of a raw partition, so many; whoever reads it may not have read them.
+    Trim(&'static str, i32, i64),
     /// The clock of a process jumps: when it last confirmed its policy is too long ago.
     Jump(usize),
     /// In its next rounds something becomes of a call of a process.
@@ -151,9 +167,17 @@ fn step(random: &mut StdRng, kinds: u32) -> Step {
         109 => (15, Step::Jump(process)),
         110..129 => (16, Step::Twist(process, twist(random))),
         129..135 => (17, Step::Resume),
+        135..138 => (19, trim(random)),
+        138..140 => (14, Step::Compact("g.control")),
         _ => (18, Step::Work(process)),
     };
     if kinds & (1 << kind) == 0 { Step::Work(process) } else { step }
+}
+
+fn trim(random: &mut StdRng) -> Step {
+    let (topic, partition) =
+        [("events", 0), ("events", 1), ("events", 2), ("users", 0), ("users", 1)][random.random_range(0..5)];
+    Step::Trim(topic, partition, random.random_range(1..5))
 }
 
 fn event(random: &mut StdRng) -> Event {
@@ -180,20 +204,38 @@ fn patch(random: &mut StdRng) -> Patch {
 }
 
 fn control(random: &mut StdRng) -> Control {
-    let name = ["email", "phone", "note"][random.random_range(0..3)];
-    match random.random_range(0..24) {
+    let name = MARKED[random.random_range(0..MARKED.len())];
+    match random.random_range(0..26) {
         0..12 => {
             let protect = [Protect::Encrypt, Protect::Encrypt, Protect::Mask, Protect::Drop][random.random_range(0..4)];
             Control::Mark(name, protect, random.random_range(0..3) * 100)
         }
         12..16 => Control::Unmark(name),
         16..19 => Control::Stage([Stage::Off, Stage::Configured, Stage::Enforced][random.random_range(0..3)]),
-        19 => Control::Pad(name, 16 * random.random_range(0..3)),
+        19 => Control::Pad(["email", "phone"][random.random_range(0..2)], 16 * random.random_range(0..3)),
         20..22 => Control::Promote(random.random_range(1..3)),
-        22 => Control::Pin(["g.users.changelog", "debug.users"][random.random_range(0..2)], random.random_range(1..3)),
+        22..24 => Control::Pin(PINNED[random.random_range(0..PINNED.len())], random.random_range(1..3)),
+        24 => Control::Erase,
         _ => Control::Reseal,
     }
 }
+
+/// The calls in which a process may be killed.
+pub const KILLED_IN: &[Call] = &[
+    Call::Init,
+    Call::Begin,
+    Call::Produce,
+    Call::Drain,
+    Call::SendOffsets,
+    Call::Commit,
+    Call::Abort,
+    Call::Poll,
+    Call::Assign,
+    Call::Committed,
+    Call::Seek,
+    Call::Pause,
+    Call::Membership,
+];
 
 fn twist(random: &mut StdRng) -> Twist {
     use Call::{
@@ -202,9 +244,7 @@ fn twist(random: &mut StdRng) -> Twist {
     };
     let after = random.random_range(0..2) == 0;
     let (calls, what): (&[Call], What) = match random.random_range(0..17) {
-        0..2 => {
-            (&[Init, Begin, Produce, Drain, SendOffsets, Commit, Abort, Committed, Seek, Poll], What::Kill { after })
-        }
+        0..2 => (KILLED_IN, What::Kill { after }),
         2..7 => {
             let calls = &[
                 Init,
@@ -224,7 +264,7 @@ fn twist(random: &mut StdRng) -> Twist {
         }
         7..9 => (&[Produce, Drain, SendOffsets, Commit], What::Fail),
         9..11 => (&[Commit, Commit, Abort], What::Unknown { after }),
-        11..13 => (&[Commit], What::Late { lands: after }),
+        11..13 => (&[Commit, Commit, Abort], What::Late { lands: after }),
         13 => (&[Begin, Produce, Drain, SendOffsets, Commit], What::Expire),
         14 => (&[Begin, SendOffsets, Commit, Committed, Membership], What::Expel),
         15 => match random.random_range(0..2) {
