@@ -20,6 +20,10 @@ use super::scan::{Document, Inside, Kind};
 /// The fewest letters and digits of a value whose copies are looked for.
 const FEWEST: usize = 6;
 
+/// How much of a value is looked for, in characters of its form: of a longer one its beginning. A table of long values would take hundreds of
+/// bytes of memory for each of theirs.
+const MOST: usize = 256;
+
 /// How many origins of one copy are told apart; one that has more is held to all there are.
 const ORIGINS: usize = 64;
 
@@ -48,19 +52,78 @@ impl Needles {
         (!self.texts.is_empty()).then(built).transpose().map_err(|_| Reason::TooLarge)
     }
 
-    /// What holds for a value that reads as `text` in this form, of the origins that do not stand in it.
-    fn weigh(&self, automaton: Option<&AhoCorasick>, text: &str, node: usize) -> Option<Verdict> {
-        let mut verdict: Option<Verdict> = None;
-        for (index, found) in automaton?.find_overlapping_iter(text).enumerate() {
-            if index == ORIGINS {
-                return self.all;
-            }
+    /// What holds for a value that reads as `text` in this form, of the origins that are not its own; these are added to `held`.
+    fn weigh(&self, automaton: Option<&AhoCorasick>, text: &str, own: &[usize], held: &mut Held) {
+        let Some(automaton) = automaton else { return };
+        for (index, found) in automaton.find_overlapping_iter(text).enumerate() {
             let origin = &self.origins[found.pattern().as_usize()];
-            if origin.node != node {
-                verdict = Some(verdict.map_or(origin.verdict, |held| held.with(&origin.verdict)));
+            let verdict = if index == ORIGINS { self.all } else { Some(origin.verdict) };
+            if index < ORIGINS && own.contains(&origin.node) {
+                continue;
+            }
+            held.origins.push(origin.node);
+            held.verdict = match (held.verdict, verdict) {
+                (Some(held), Some(found)) => Some(held.with(&found)),
+                (held, found) => held.or(found),
+            };
+            if index == ORIGINS {
+                return;
             }
         }
-        verdict
+    }
+}
+
+/// What a value holds.
+#[derive(Default)]
+struct Held {
+    /// Where its origins stand.
+    origins: Vec<usize>,
+    /// What holds for all of them.
+    verdict: Option<Verdict>,
+}
+
+/// The marked values of a document, to be looked for.
+struct Origins {
+    texts: Needles,
+    digits: Needles,
+    text: Option<AhoCorasick>,
+    number: Option<AhoCorasick>,
+}
+
+impl Origins {
+    /// What `string` holds, but for its own origins.
+    fn held(&self, string: &[u8], own: &[usize]) -> Held {
+        let mut held = Held::default();
+        for escaped in [false, true] {
+            let read = match escaped {
+                false => fold::loose(&fold::lossy(string)),
+                // an address holds it with percent escapes, and with a plus for a space
+                true if memchr::memchr2(b'%', b'+', string).is_some() => {
+                    fold::loose(&fold::lossy(&query::resolved(string)))
+                }
+                true => break,
+            };
+            self.texts.weigh(self.text.as_ref(), &read, own, &mut held);
+            self.digits.weigh(self.number.as_ref(), &only_digits(&read), own, &mut held);
+        }
+        held
+    }
+
+    /// What the string or number `node` holds. What was read within a string is looked at by itself; of a query so much that only what
+    /// stands in none of its parameters alone counts for the whole.
+    fn at(&self, document: &Document, node: usize) -> Option<Verdict> {
+        match document.inside(node) {
+            Some(Inside::Object | Inside::Array) => None,
+            Some(Inside::Query) => {
+                let mut own = vec![node];
+                for part in document.children(node) {
+                    own.push(part);
+                    own.extend(self.held(&document.string(part), &[]).origins);
+                }
+                self.held(&document.string(node), &own).verdict
+            }
+            _ => self.held(&document.string(node), &[node]).verdict,
+        }
     }
 }
 
@@ -87,33 +150,12 @@ pub(super) fn find(
     if text.is_none() && number.is_none() {
         return Ok(copies);
     }
+    let origins = Origins { texts, digits, text, number };
     for node in 0..document.nodes().len() {
         if !matches!(document.node(node).kind, Kind::String | Kind::Number) || located.is_word(node) {
             continue;
         }
-        // what was read within a string is looked at by itself
-        let string = match document.inner(node) {
-            Some(inner) if matches!(inner.inside, Inside::Object | Inside::Array) => continue,
-            Some(inner) if inner.inside == Inside::Query => document.before_query(inner).as_bytes().into(),
-            _ => document.string(node),
-        };
-        let mut verdict = None;
-        for escaped in [false, true] {
-            let read = match escaped {
-                false => fold::loose(&fold::lossy(&string)),
-                // an address holds it with percent escapes, and with a plus for a space
-                true if memchr::memchr2(b'%', b'+', &string).is_some() => {
-                    fold::loose(&fold::lossy(&query::resolved(&string)))
-                }
-                true => break,
-            };
-            let held = texts.weigh(text.as_ref(), &read, node);
-            let same = digits.weigh(number.as_ref(), &only_digits(&read), node);
-            for found in held.into_iter().chain(same) {
-                verdict = Some(verdict.map_or(found, |held: Verdict| held.with(&found)));
-            }
-        }
-        let Some(found) = verdict else { continue };
+        let Some(found) = origins.at(document, node) else { continue };
         let own = fields.verdict(node);
         let verdict = own.map_or(found, |own| own.with(&found));
         if own != Some(verdict) {
@@ -137,10 +179,17 @@ fn collect(document: &Document, field: &Field, texts: &mut Needles, digits: &mut
         let origin = Field { node, verdict: field.verdict };
         let number = only_digits(&text);
         if !number.contains(APART) && number.len() >= FEWEST {
-            digits.add(number, origin);
+            digits.add(beginning(number), origin);
         }
-        texts.add(text, origin);
+        texts.add(beginning(text), origin);
     }
+}
+
+fn beginning(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(MOST) {
+        text.truncate(end);
+    }
+    text
 }
 
 /// What keeps digits apart that are none of one number.

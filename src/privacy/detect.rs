@@ -39,6 +39,8 @@ pub struct Question<'a> {
     pub marked: &'a [Field],
     /// Members that go anyway, in document order.
     pub own: &'a [usize],
+    /// Of what marks speak of: strings that are looked at all the same, for nobody could read what the marks mean, in document order.
+    pub unread: &'a [usize],
 }
 
 /// Finds. Owned by one worker, and reused from record to record.
@@ -96,7 +98,7 @@ impl Detector {
                 detected.push(by_key(question, at, &around, matcher));
             }
             // a mark speaks of the value, not of its key
-            if marked.peek() == Some(&at) {
+            if marked.peek() == Some(&at) && question.unread.binary_search(&at).is_err() {
                 at = node.next as usize;
                 continue;
             }
@@ -110,7 +112,10 @@ impl Detector {
                 (inside, kind) => {
                     let found = self.value(question, at, kind, &around, &says);
                     let unread = (inside == Some(Inside::UnreadDocument)).then_some(question.matchers.unread());
-                    let found = question.matchers.first(found, unread);
+                    let found = question.matchers.first(found, unread).or_else(|| {
+                        let query = inside == Some(Inside::Query);
+                        query.then(|| across(question, at, says.version || around.version)).flatten()
+                    });
                     detected.extend(found.map(|found| Detected { node: at, found, goes: false }));
                     if inside == Some(Inside::Query) && found.is_none() {
                         self.open.push(around);
@@ -188,6 +193,15 @@ impl Detector {
         }
         found.map(|found| Found { by: By::Part, ..found })
     }
+}
+
+/// What finds the text `at`, whose query was read, as a whole, where no parameter's value by itself explains that: what is looked for may
+/// hold what divides parameters, a plus sign, or a name.
+fn across(question: &Question, at: usize, version: bool) -> Option<Found> {
+    let Question { document, matchers, .. } = question;
+    let whole = matchers.value(&document.string(at), version)?;
+    let explained = document.children(at).any(|part| matchers.value(&document.string(part), version).is_some());
+    (!explained).then_some(whole)
 }
 
 /// What holds inside the object or array `at`.

@@ -15,7 +15,7 @@ use super::mask::Mask;
 use super::matcher::Matchers;
 use super::rules::{Identifier, Rule, Rules, Verdict};
 use super::scan::{Document, Inside, Kind};
-use super::settings::{Case, Detection, Ids};
+use super::settings::{Case, Detection, Ids, LEVEL_MAX};
 use super::sighting::Parents;
 
 /// The member of the root that is sivcar's own.
@@ -41,6 +41,8 @@ pub struct Fields {
     own: Vec<usize>,
     /// Nodes that a mark of [`Search::noted`] matches, with the mark, in document order.
     noted: Vec<(usize, u32)>,
+    /// Strings that nobody could read and that only marks of what may stand within speak of, in document order.
+    unread: Vec<usize>,
     /// What detection found, in document order; each is a field too.
     detected: Vec<Detected>,
     /// Where nodes stand; noted only where something was detected.
@@ -81,6 +83,7 @@ impl Fields {
         self.shown.clear();
         self.own.clear();
         self.noted.clear();
+        self.unread.clear();
         self.detected.clear();
         self.fired.clear();
         self.points.clear();
@@ -103,8 +106,8 @@ impl Fields {
         if detection == Detection::Off {
             return;
         }
-        let Self { fields, own, detected, parents, fired, .. } = self;
-        let question = Question { document, matchers, located: search.located, marked: fields, own };
+        let Self { fields, own, unread, detected, parents, fired, .. } = self;
+        let question = Question { document, matchers, located: search.located, marked: fields, own, unread };
         detector.find(&question, detected);
         if detected.is_empty() {
             return;
@@ -171,7 +174,8 @@ impl Fields {
         self.walk(document, search, member, below)
     }
 
-    /// Nobody knows what stands in the string `node`: whatever would hold there holds for all of it.
+    /// Nobody knows what stands in the string `node`: whatever would hold there holds for all of it, but that it may be seen. What else stands
+    /// there would not be what the mark speaks of.
     fn unread(&mut self, document: &Document, search: &Search, node: usize, active: &Active) -> Result<(), Reason> {
         let (shown, own) = (self.shown.len(), self.verdict_of_last(node));
         self.judge(document, search, node, &search.rules.automaton().reach(active), None)?;
@@ -180,6 +184,10 @@ impl Fields {
             && let Some(last) = self.fields.last_mut()
         {
             last.verdict.mask = last.verdict.mask.min(Mask::Full);
+            last.verdict.level = LEVEL_MAX;
+            if own.is_none() {
+                self.unread.push(node);
+            }
         }
         Ok(())
     }

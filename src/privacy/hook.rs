@@ -255,6 +255,10 @@ fn check(expression: &IdedExpr, known: &[&str], depth: usize) -> Result<(), Stri
             if !operator && !FUNCTIONS.contains(&name) {
                 return Err(format!("{name:?} is no function; known are {}", FUNCTIONS.join(", ")));
             }
+            // a pattern of whoever names events could be a large one
+            if name == "matches" && !matches!(call.args.last().map(|pattern| &pattern.expr), Some(Expr::Literal(_))) {
+                return Err("the pattern of \"matches\" is no literal".to_owned());
+            }
             all(&mut call.target.as_deref().into_iter().chain(&call.args))
         }
         Expr::List(list) => all(&mut list.elements.iter()),

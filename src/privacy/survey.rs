@@ -96,7 +96,8 @@ impl Survey<'_> {
         let Surveyor { steps, parents, found, fates } = surveyor;
         self.foresee(document, sealer, fates);
         let matchers = &*policy.settings().matchers;
-        detector.find(&Question { document, matchers, located, marked: &[], own: fields.own() }, found);
+        let question = Question { document, matchers, located, marked: &[], own: fields.own(), unread: &[] };
+        detector.find(&question, found);
         parents.note(document);
         let (mut at, mut next) = (1, 0);
         while let Some(node) = document.nodes().get(at) {

@@ -195,9 +195,8 @@ impl Reading {
             before: offset(base + part.name.start),
             next: offset(at + 1),
         });
-        if within.json && is_meant_as_document(value.as_bytes()) {
-            self.tape.inner.push(unread(at, Inside::UnreadDocument));
-        }
+        // one level is entered
+        self.tape.inner.extend(of_text(value.as_bytes(), within).map(|inside| unread(at, inside)));
     }
 }
 
@@ -211,12 +210,16 @@ fn holds(document: &Document, node: usize, within: Within) -> Option<Inside> {
     if document.node(node).kind != Kind::String {
         return None;
     }
-    let string = document.string(node);
-    if within.json && is_meant_as_document(&string) {
+    of_text(&document.string(node), within)
+}
+
+/// What a text may hold, before anybody reads it.
+fn of_text(text: &[u8], within: Within) -> Option<Inside> {
+    if within.json && is_meant_as_document(text) {
         return Some(Inside::UnreadDocument);
     }
-    let query = || std::str::from_utf8(&string).map_or(true, |text| parts(text).next().is_some());
-    let may = within.queries && memchr2(b'?', b'#', &string).is_some() && memchr::memchr(b'=', &string).is_some();
+    let query = || std::str::from_utf8(text).map_or(true, |text| parts(text).next().is_some());
+    let may = within.queries && memchr2(b'?', b'#', text).is_some() && memchr::memchr(b'=', text).is_some();
     (may && query()).then_some(Inside::UnreadQuery)
 }
 

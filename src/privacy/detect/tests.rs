@@ -8,7 +8,8 @@ fn found(text: &str) -> Vec<String> {
     let text = scan(text.as_bytes(), &Limits::default(), &mut tape).expect("a document");
     let document = Document::new(text, &tape);
     let located = Located::default();
-    let question = Question { document: &document, matchers: &matchers, located: &located, marked: &[], own: &[] };
+    let question =
+        Question { document: &document, matchers: &matchers, located: &located, marked: &[], own: &[], unread: &[] };
     let (mut detector, mut detected) = (Detector::default(), Vec::new());
     detector.find(&question, &mut detected);
     let name = |detected: &Detected| {

@@ -81,6 +81,8 @@ fn what_could_take_long_or_tell_of_nothing_is_refused() {
         refused("[1].exists(x, [1].exists(y, x == y)) ? 1 : 0"),
         "the expression has a comprehension within another"
     );
+    assert_eq!(refused("'x'.matches(event) ? 1 : 0"), "the pattern of \"matches\" is no literal");
+    assert_eq!(refused("matches('x', 'a' + event) ? 1 : 0"), "the pattern of \"matches\" is no literal");
     assert_eq!(refused(&format!("'{}'", "x".repeat(1_000))), "the expression has more than 1000 bytes");
     assert_eq!(refused(&format!("{}1", "1+".repeat(30))), "the expression is nested deeper than 20");
     for deep in [format!("{}1{}", "[".repeat(60), "]".repeat(60)), format!("event{}", "[0]".repeat(60))] {
