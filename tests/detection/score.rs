@@ -134,7 +134,14 @@ fn found(documents: &[String], source: &Source) -> BTreeSet<String> {
         if layout.locate(&document, &mut located).is_err() {
             located = Located::default(); // looked at all the same
         }
-        let question = Question { document: &document, matchers: &matchers, located: &located, marked: &[], own: &[] };
+        let question = Question {
+            document: &document,
+            matchers: &matchers,
+            located: &located,
+            marked: &[],
+            own: &[],
+            unread: &[],
+        };
         detector.find(&question, &mut detected);
         for detected in &detected {
             leaves(&document, detected.node, &path(&document, detected.node), &mut found);

@@ -58,7 +58,7 @@ fn finds(matchers: &Matchers, detector: &mut Detector, frame: &str, name: &str) 
     let (mut tape, located, mut detected) = (Tape::default(), Located::default(), Vec::new());
     let text = scan(text.as_bytes(), &Limits::default(), &mut tape).expect("a document");
     let document = Document::new(text, &tape);
-    let question = Question { document: &document, matchers, located: &located, marked: &[], own: &[] };
+    let question = Question { document: &document, matchers, located: &located, marked: &[], own: &[], unread: &[] };
     detector.find(&question, &mut detected);
     let of = |node: usize| document.raw(document.node(node).value) == "\"lorem\"";
     let found = detected.iter().find(|detected| of(detected.node))?;
