@@ -8,6 +8,7 @@
 //! Always holds: only records of partitions that the caller assigned are given. Deliberately not here: what to do about a
 //! rebalance or a fault.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,8 @@ pub struct Consumer {
     granted: Vec<Partition>,
     /// Assigned by the caller, hence read.
     assigned: Vec<Partition>,
+    /// Where those ended that were read to their end.
+    ends: HashMap<Partition, i64>,
     /// A revocation that the caller has not answered yet.
     going: Option<Vec<Partition>>,
     /// A fault that came after records of the same call: told by the next call.
@@ -60,7 +63,7 @@ impl Consumer {
             .subscribe(&topics)
             .map_err(|error| Fault::Fatal(format!("subscribing to {}: {}", topics.join(", "), fault::said(&error))))?;
         let (granted, assigned) = (Vec::new(), Vec::new());
-        Ok(Self { client, inspector, granted, assigned, going: None, held: None })
+        Ok(Self { client, inspector, granted, assigned, ends: HashMap::new(), going: None, held: None })
     }
 
     /// Takes note of a rebalance; `None` where there is nothing in it for the caller.
@@ -109,7 +112,10 @@ impl log::Consumer for Consumer {
             let wait = if first { until.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
             match self.client.poll(wait) {
                 Event::Nothing => break,
-                Event::Served | Event::End(..) => {}
+                Event::Served => {}
+                Event::End(partition, offset) => {
+                    self.ends.insert(partition, offset);
+                }
                 Event::Record(fetched) if self.assigned.contains(&fetched.partition) => batch.push(fetched),
                 Event::Record(_) => {}
                 Event::Rebalance { assign, partitions } => {
@@ -136,6 +142,10 @@ impl log::Consumer for Consumer {
         Ok(None)
     }
 
+    fn end(&self, partition: &Partition) -> Option<i64> {
+        self.ends.get(partition).copied()
+    }
+
     fn reuse(&mut self, record: Record) {
         self.client.reuse(record);
     }
@@ -149,6 +159,7 @@ impl log::Consumer for Consumer {
             .client()
             .incremental_assign(&list)
             .map_err(|error| Fault::Fatal(format!("reading newly assigned partitions: {}", fault::said(&error))))?;
+        self.ends.retain(|partition, _| self.assigned.contains(partition));
         self.assigned.extend(starts.iter().map(|(partition, _)| partition.clone()));
         Ok(())
     }
@@ -185,6 +196,7 @@ impl log::Consumer for Consumer {
     }
 
     fn seek(&mut self, places: &[(Partition, i64)]) -> Result<(), Fault> {
+        self.ends.retain(|partition, _| places.iter().all(|(sought, _)| sought != partition));
         let answer = self
             .client
             .client()

@@ -176,8 +176,6 @@ impl Settings {
     pub(super) fn reader(&self) -> ClientConfig {
         // each partition that is restored has one: what they fetch ahead adds up, and the allocator keeps it
         let mut config = self.reading("4096");
-        // the end of a topic shows even where it is a transaction's marker
-        config.set("enable.partition.eof", "true");
         // a broker answers one request of a connection after the other: asking for the end would wait behind a long poll
         config.set("fetch.wait.max.ms", "50");
         config
@@ -243,6 +241,7 @@ impl Settings {
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "error")
+            .set("enable.partition.eof", "true") // the end of a topic shows even where it is a transaction's marker
             .set("allow.auto.create.topics", "false");
         config
     }

@@ -98,6 +98,10 @@ fn look(state: &mut State, readable: &[(Partition, i64)], max: usize) -> Option<
 impl Consumer for MemoryConsumer {
     type Membership = MemoryMembership;
 
+    fn end(&self, partition: &Partition) -> Option<i64> {
+        self.positions.get(partition).copied()
+    }
+
     fn poll(&mut self, max: usize, wait: Duration, batch: &mut Vec<Fetched>) -> Result<Option<Rebalance>, Fault> {
         let believes: BTreeSet<Partition> = self.positions.keys().chain(&self.offered).cloned().collect();
         let readable: Vec<(Partition, i64)> = self

@@ -17,7 +17,7 @@ use super::worker::Worker;
 use crate::record::Partition;
 
 /// How often a worker tells the lag of one of its tasks, in turn.
-const LAG_EVERY: Duration = Duration::from_secs(1);
+pub(super) const LAG_EVERY: Duration = Duration::from_secs(1);
 
 /// How long a member without tasks waits until it takes it that there are none for it.
 const SHARED_OUT_AFTER: Duration = Duration::from_secs(1);
@@ -264,7 +264,9 @@ impl<L: Log> Worker<L> {
         let Some((partition, task)) = next.or_else(|| self.tasks.first_key_value()) else { return };
         let partition = partition.clone();
         if let Ok(bounds) = self.consumer.bounds(&partition) {
-            let records = (bounds.high - task.position).max(0);
+            // behind what was processed there may be nothing but a transaction's marker
+            let end = self.consumer.end(&partition).filter(|_| task.next == task.position);
+            let records = (bounds.high - task.position.max(end.unwrap_or_default())).max(0);
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             // the oldest unread record came after the last one read, and after the topic was last seen read to its end
             let last = task.timestamp.and_then(|at| u64::try_from(at).ok()).map(Duration::from_millis);

@@ -104,6 +104,10 @@ pub trait Consumer {
     /// any more and will not be one again: its owner joins anew.
     fn poll(&mut self, max: usize, wait: Duration, batch: &mut Vec<Fetched>) -> Result<Option<Rebalance>, Fault>;
 
+    /// The offset before which `poll` gave all that is there, as far as that is known since it was last told where to read: the last
+    /// offsets of a topic may be a transaction's marker or aborted records.
+    fn end(&self, partition: &Partition) -> Option<i64>;
+
     /// Takes back a record that it gave, for its buffers.
     fn reuse(&mut self, _record: Record) {}
 

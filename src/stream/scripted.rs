@@ -134,6 +134,10 @@ impl Log for Scripted {
 impl Consumer for ScriptedConsumer {
     type Membership = MemoryMembership;
 
+    fn end(&self, partition: &Partition) -> Option<i64> {
+        self.0.end(partition)
+    }
+
     fn poll(&mut self, max: usize, wait: Duration, batch: &mut Vec<Fetched>) -> Result<Option<Rebalance>, Fault> {
         self.0.poll(max, wait, batch)
     }

@@ -147,6 +147,20 @@ fn time_transactions(producer: &mut Producer, consumer: &mut Consumer, mine: &Pa
     eprintln!("offsets and commit: {}", spread(commits));
 }
 
+/// A marker behind the last record is nothing to be read.
+fn ends_behind_markers(producer: &mut Producer, consumer: &mut Consumer, mine: &Partition) {
+    transact(producer, consumer, vec![to("raw", 0, record("last"))], &[(mine.clone(), 8, String::new())]);
+    let last = read(consumer, 1).remove(0).offset;
+    let high = consumer.bounds(mine).expect("the broker answers").high;
+    assert_eq!(high, last + 2);
+    eventually("the end is told", || {
+        assert_eq!(consumer.poll(1, WAIT, &mut Vec::new()).expect("no fault"), None);
+        (consumer.end(mine) == Some(high)).then_some(())
+    });
+    consumer.seek(&[(mine.clone(), 0)]).expect("seeks");
+    assert_eq!(consumer.end(mine), None);
+}
+
 #[test]
 fn a_topic_is_copied_in_transactions_as_it_is() {
     let broker = Broker::start();
@@ -220,6 +234,8 @@ fn a_topic_is_copied_in_transactions_as_it_is() {
     let open = consumer.bounds(&Partition::new("copied", 0)).expect("the broker answers");
     assert_eq!(open, Bounds { low: 0, stable: 60, high: 61 });
     producer.abort().expect("aborted");
+
+    ends_behind_markers(&mut producer, &mut consumer, &mine[0]);
 }
 
 #[test]

@@ -196,6 +196,9 @@ impl Log for Doomed {
 impl log::Consumer for DoomedConsumer {
     type Membership = Membership;
 
+    fn end(&self, partition: &Partition) -> Option<i64> {
+        self.0.end(partition)
+    }
     fn poll(&mut self, max: usize, wait: Duration, batch: &mut Vec<Fetched>) -> Result<Option<Rebalance>, Fault> {
         let known = batch.len();
         let polled = self.0.poll(max, wait, batch);

@@ -109,6 +109,9 @@ impl Log for Watched {
 impl log::Consumer for WatchedConsumer {
     type Membership = Membership;
 
+    fn end(&self, partition: &Partition) -> Option<i64> {
+        self.0.end(partition)
+    }
     fn poll(&mut self, max: usize, wait: Duration, batch: &mut Vec<Fetched>) -> Result<Option<Rebalance>, Fault> {
         self.0.poll(max, wait, batch)
     }

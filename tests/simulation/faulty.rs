@@ -245,6 +245,9 @@ impl Reader for FaultyReader {
 impl Consumer for FaultyConsumer {
     type Membership = MemoryMembership;
 
+    fn end(&self, partition: &Partition) -> Option<i64> {
+        self.0.end(partition)
+    }
     fn poll(&mut self, max: usize, _: Duration, batch: &mut Vec<Fetched>) -> Result<Option<Rebalance>, Fault> {
         let Self(consumer, calls) = self;
         let polled = calls.play(Call::Poll, || consumer.poll(max, Duration::ZERO, batch));

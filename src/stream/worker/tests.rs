@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::memory::MemoryLog;
+use crate::stream::assignment::LAG_EVERY;
 use crate::stream::context::Plan;
 use crate::stream::fixture::{document, keyring, plan, snapshot};
 use crate::stream::happening::Observer;
@@ -27,6 +28,7 @@ impl Observer for Counts {
             Happening::Resolved { outcome, .. } => (format!("resolved {outcome}"), 1),
             Happening::Stopped { reason, .. } => (format!("stopped {reason}"), 1),
             Happening::Waiting { .. } => ("waiting".to_owned(), 1),
+            Happening::Lag { records, .. } => (format!("lag {records}"), 1),
             Happening::Stale { stale, .. } => (format!("stale {stale}"), 1),
             _ => return,
         };
@@ -113,6 +115,29 @@ fn a_topic_is_mirrored_partition_by_partition_in_order() {
     assert_eq!((world.committed(0), world.committed(1)), (3, 1));
     assert_eq!(world.count("committed"), 4);
     assert!(world.context.ready.is_set());
+}
+
+#[test]
+fn a_marker_is_no_unread_record() {
+    let world = World::new();
+    let mut producer = world.log.log.producer("upstream", usize::MAX).unwrap();
+    producer.init().unwrap();
+    producer.begin().unwrap();
+    producer.produce(&Outgoing { topic: "raw".into(), partition: Some(0), record: document("a") }).unwrap();
+    producer.commit().unwrap();
+    let mut worker = world.worker(0);
+    assert_eq!(step(&mut worker, 4), 1);
+    let told = |worker: &mut Worker<Scripted>| {
+        let before = world.count("lag 0");
+        for _ in 0..2 {
+            worker.lag_told = worker.lag_told.take().map(|(_, partition)| (Instant::now() - LAG_EVERY, partition));
+            worker.tell_lag();
+        }
+        world.count("lag 0") - before
+    };
+    assert_eq!(told(&mut worker), 2);
+    world.feed(0, &["b"]);
+    assert_eq!((told(&mut worker), world.count("lag 1")), (1, 1));
 }
 
 #[test]
