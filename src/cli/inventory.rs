@@ -34,7 +34,8 @@ use crate::stream::topics::control_topic;
 const WAIT: Duration = Duration::from_millis(200);
 
 /// Lists what documents hold, without a value: each place, how often and of which types, what looks like personal data there and by which
-/// matcher, the mark that covers it, and what the protected topic and every view show of it. What no mark covers comes first.
+/// matcher, the mark that covers it, and what the protected topic and every view show of it. What was found where no mark
+/// covers it comes first.
 ///
 /// The documents are those of standard input, one per line, under the marks of the configuration file; or with --topic those of the
 /// raw topic, under the marks that hold. Detection looks at everything, whatever the source's setting is. Rejected documents are counted,

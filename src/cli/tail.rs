@@ -30,7 +30,7 @@ const SINCE_MAX: Duration = Duration::from_secs(10 * 366 * 86_400);
 /// Shows what a view gets: its debug topics, record by record, from now on until it is stopped.
 ///
 /// Records are shown as they were masked, the values that are masked or sealed in colour where the terminal has it. Filters look at what is
-/// shown: where the view masks the event's name, no event is named. With several topics each keeps its own order.
+/// shown: where the view masks the event's name, no event is named. Each partition keeps its own order.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: sivcar tail --config sivcar.toml --view debug --event form.submit\n\
                   Example: sivcar tail --config sivcar.toml --view debug --since 10m --json | jq .value")]

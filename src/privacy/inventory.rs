@@ -40,8 +40,10 @@ pub struct Row {
     pub types: BTreeMap<&'static str, u64>,
     /// What was found: matcher, whether it is a red one, by what, and how often.
     pub found: BTreeMap<Found, u64>,
-    /// The mark that covers it.
+    /// The mark that covers it, or some of it.
     pub mark: Option<Covering>,
+    /// What was found in values that no mark covers: nothing, something, or something red.
+    pub open: Option<bool>,
     /// What the protected topic shows of it, how often.
     pub protected: BTreeMap<Fate, u64>,
     /// What the source's views show of it, in their order.
@@ -66,6 +68,8 @@ pub struct Covering {
     pub name: String,
     /// Views show the value from this clearance on.
     pub level: u16,
+    /// How many of the values it covers.
+    pub values: u64,
 }
 
 /// What an output shows of a value.
@@ -111,24 +115,19 @@ impl Fate {
 }
 
 impl Row {
-    /// Whether any matcher found something, and whether one of them is red.
-    fn risk(&self) -> Option<bool> {
-        self.found.keys().map(|found| !found.yellow).max()
-    }
-
     /// What needs a look first: red without a mark, then yellow, then what is marked, then what is neither.
     fn rank(&self) -> u8 {
-        match (&self.mark, self.risk()) {
-            (None, Some(true)) => 0,
-            (None, Some(false)) => 1,
-            (Some(_), _) => 2,
+        match (self.open, &self.mark) {
+            (Some(true), _) => 0,
+            (Some(false), _) => 1,
+            (None, Some(_)) => 2,
             (None, None) => 3,
         }
     }
 
     /// Whether something was found that no mark covers.
     pub fn is_open(&self) -> bool {
-        self.rank() < 2
+        self.open.is_some()
     }
 }
 

@@ -123,10 +123,8 @@ impl Survey<'_> {
             let whole = |node| fields.verdict(node).is_some();
             let place = steps.place(matchers, source.case, document, located, &chain, whole);
             let Some(row) = inventory.row(workspace, event, &place) else { continue };
-            for verdict in chain.iter().filter_map(|node| fields.verdict(*node)) {
-                row.cover(rules, &verdict);
-            }
-            row.count(node.kind.word(), here);
+            let verdicts = chain.iter().filter_map(|node| fields.verdict(*node));
+            row.count(node.kind.word(), here, rules, verdicts);
             if node.kind != Kind::Null {
                 row.show(fates.iter().map(|fates| fates[this]));
             }
@@ -192,9 +190,9 @@ impl Survey<'_> {
         if let Some(key) = record.key.as_deref().filter(|key| !key.is_empty()) {
             let place = Place { part: Part::Key, path: Part::Key.word().to_owned() };
             if let Some(row) = inventory.row(workspace, event, &place) {
-                rules.key().iter().for_each(|verdict| row.cover(rules, verdict));
                 let found = detector.record_key(matchers, key);
-                row.count(BYTES, found.map(|found| Found::new(matchers, found.matcher, found.by.word())));
+                let found = found.map(|found| Found::new(matchers, found.matcher, found.by.word()));
+                row.count(BYTES, found, rules, rules.key().into_iter());
                 row.show(all().map(|output| fate(key, output.key.as_deref())));
             }
         }
@@ -202,9 +200,9 @@ impl Survey<'_> {
             let Some(value) = header.value.as_deref() else { continue };
             let path = surveyor.steps.step(matchers, source.case, header.name.as_bytes()).to_owned();
             let Some(row) = inventory.row(workspace, event, &Place { part: Part::Header, path }) else { continue };
-            rules.header(&header.name, told, &Asked::Nobody).iter().for_each(|verdict| row.cover(rules, verdict));
             let found = detector.header(matchers, &header.name, value);
-            row.count(BYTES, found.map(|found| Found::new(matchers, found.matcher, found.by.word())));
+            let found = found.map(|found| Found::new(matchers, found.matcher, found.by.word()));
+            row.count(BYTES, found, rules, rules.header(&header.name, told, &Asked::Nobody).into_iter());
             row.show(all().map(|output| {
                 let shown = output.headers.iter().find(|other| other.name == header.name);
                 fate(value, shown.and_then(|shown| shown.value.as_deref()))
@@ -250,20 +248,30 @@ impl Found {
 }
 
 impl Row {
-    fn count(&mut self, kind: &'static str, found: Option<Found>) {
+    /// One more value of this type, what was found in it, and what holds for it. Of several marks the outermost is named, and the highest
+    /// level counts.
+    fn count(
+        &mut self,
+        kind: &'static str,
+        found: Option<Found>,
+        rules: &Rules,
+        verdicts: impl Iterator<Item = Verdict>,
+    ) {
         self.seen += 1;
         *self.types.entry(kind).or_default() += 1;
-        if let Some(found) = found {
-            *self.found.entry(found).or_default() += 1;
-        }
-    }
-
-    /// A mark covers it; of several, the outermost is named, and the highest level counts.
-    fn cover(&mut self, rules: &Rules, verdict: &Verdict) {
-        if rules.is_mark(verdict) {
-            let covering = || Covering { name: rules.mark_name(verdict).to_owned(), level: verdict.level };
+        let mut covered = false;
+        for verdict in verdicts.filter(|verdict| rules.is_mark(verdict)) {
+            let covering = || Covering { name: rules.mark_name(&verdict).to_owned(), level: verdict.level, values: 0 };
             let mark = self.mark.get_or_insert_with(covering);
             mark.level = mark.level.max(verdict.level);
+            mark.values += u64::from(!covered);
+            covered = true;
+        }
+        if let Some(found) = found {
+            if !covered {
+                self.open = self.open.max(Some(!found.yellow));
+            }
+            *self.found.entry(found).or_default() += 1;
         }
     }
 

@@ -69,7 +69,7 @@ fn programs_get_csv_or_json() {
         &serde_json::json!({
             "workspace": "acme", "event": null, "on": "attribute", "path": "email", "seen": 1, "types": {"string": 1},
             "found": [{"matcher": "email", "risk": "yellow", "by": "name", "count": 1}],
-            "mark": {"name": "email", "level": 9999},
+            "mark": {"name": "email", "level": 9999, "values": 1},
             "protected": {"token": 1}, "views": {"debug": {"full": 1}},
         })
     );
@@ -87,6 +87,26 @@ fn marks_are_suggested_for_what_is_not_marked() {
     bench.write("sivcar.toml", &format!("{}{output}", crate::bench::CONFIG));
     let (_, rest, _) = bench.run(&format!("{INVENTORY} --output marks"), INPUT);
     assert_eq!(rest, "");
+}
+
+#[test]
+fn a_place_is_covered_where_every_finding_is() {
+    let bench = bench();
+    let config = std::fs::read_to_string(bench.path("sivcar.toml")).expect("it is there");
+    let mark = "[[mark]]\nworkspace = \"acme\"\non = \"parameter\"\nname = \"cv\"\nevent = \"a\"\n";
+    bench.write("sivcar.toml", &format!("{config}{mark}"));
+    let (_, output, _) = bench.run(INVENTORY, INPUT);
+    let row = output.lines().find(|line| line.contains(" cv ")).expect("it is there");
+    assert!(row.contains("email by value 1, phone by part 1 ") && row.contains(" cv 2 of 3 "), "{row}");
+    assert!(output.find(" cv ") < output.find(" attribute "), "{output}");
+    let (_, output, _) = bench.run(&format!("{INVENTORY} --output marks"), INPUT);
+    assert!(output.contains("\nname = \"cv\"\n"), "{output}");
+    // one that stands in parts of texts alone is not suggested to be masked by word; nor is an event that is hidden named
+    let hidden = r#"{"workspace":"acme","action":"ann@x.co 1","params":{"cv":"mail ann@x.co"}}"#;
+    bench.write("sivcar.toml", &config);
+    let (_, output, _) = bench.run(&format!("{INVENTORY} --output marks"), hidden);
+    assert!(output.contains("domain = \"email\"") && !output.contains("mask"), "{output}");
+    assert_eq!(bench.run(&format!("{INVENTORY} --output marks --by-event"), hidden).1, "");
 }
 
 #[test]

@@ -7,9 +7,9 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
 
-use crate::privacy::inventory::{Entry, Fate, Inventory};
+use crate::privacy::inventory::{Covering, Entry, Fate, Inventory};
 use crate::privacy::mask::Mask;
-use crate::privacy::matcher::Matchers;
+use crate::privacy::matcher::{By, Matchers};
 use crate::privacy::place::Part;
 use crate::privacy::sighting::STRANGE;
 
@@ -89,7 +89,7 @@ impl Shown<'_> {
             row.seen.to_string(),
             types,
             found.collect::<Vec<_>>().join(", "),
-            mark.map(|mark| mark.name.clone()).unwrap_or_default(),
+            mark.map(|mark| covering(mark, row.seen)).unwrap_or_default(),
             mark.map(|mark| mark.level.to_string()).unwrap_or_default(),
             fates(&row.protected),
         ];
@@ -122,7 +122,8 @@ impl Shown<'_> {
                 let risk = if found.yellow { "yellow" } else { "red" };
                 json!({ "matcher": found.matcher, "risk": risk, "by": found.by, "count": count })
             });
-            let mark = row.mark.as_ref().map(|mark| json!({ "name": mark.name, "level": mark.level }));
+            let mark =
+                row.mark.as_ref().map(|mark| json!({ "name": mark.name, "level": mark.level, "values": mark.values }));
             let views = self.views.iter().zip(&row.views).map(|(view, fates)| ((*view).to_owned(), counts(fates)));
             json!({
                 "workspace": workspace,
@@ -153,12 +154,15 @@ impl Shown<'_> {
         {
             // identifiers have a rule of their own
             let on = Some(place.part).filter(|part| !matches!(part, Part::Id | Part::Uuid));
-            let Some(on) = on.filter(|_| !place.path.split('.').any(|step| step == STRANGE)) else { continue };
+            let strange = place.path.split('.').any(|step| step == STRANGE) || *event == STRANGE;
+            let Some(on) = on.filter(|_| !strange) else { continue };
             let most = row.found.iter().max_by_key(|(found, count)| (!found.yellow, **count));
             let Some((found, count)) = most else { continue };
             let around = matches!(on, Part::Header | Part::Key);
             let mask = self.matchers.all().iter().find(|matcher| matcher.name == found.matcher);
-            let mask = mask.filter(|matcher| matcher.mask == Mask::Word && found.yellow && !around);
+            // found in a part of a text, the rest of which would show
+            let whole = found.by != By::Part.word();
+            let mask = mask.filter(|matcher| matcher.mask == Mask::Word && found.yellow && whole && !around);
             let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
             // a String takes all that is written
             let _ = writeln!(text, "[[mark]] # {} by {}, {count} of {} values", found.matcher, found.by, row.seen);
@@ -177,6 +181,11 @@ impl Shown<'_> {
         }
         text
     }
+}
+
+/// A mark's name, and how many of so many values it covers if not all.
+fn covering(mark: &Covering, seen: u64) -> String {
+    if mark.values == seen { mark.name.clone() } else { format!("{} {} of {seen}", mark.name, mark.values) }
 }
 
 /// The most frequent first, with counts where there are several.

@@ -44,7 +44,8 @@ fn what_needs_a_look_comes_first() {
         let row = inventory.row("acme", "", &place(path)).expect("there is room");
         let named = |(yellow, count)| (Found { yellow, matcher: path.to_owned(), by: "name" }, count);
         row.found = found.map(named).into_iter().collect();
-        row.mark = marked.then(|| Covering { name: path.to_owned(), level: 9 });
+        row.mark = marked.then(|| Covering { name: path.to_owned(), level: 9, values: 1 });
+        row.open = found.filter(|_| !marked).map(|(yellow, _)| !yellow);
     };
     row("a", None, false);
     row("b", None, true);
