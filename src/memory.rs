@@ -109,13 +109,13 @@ impl MemoryLog {
         fetched(partition, dropped)
     }
 
-    /// Adds partitions to a topic at run time, and lets every group know.
+    /// Adds partitions to a topic at run time, and lets every group that reads it know.
     pub fn add_partitions(&self, topic: &str, more: usize) {
         let mut state = self.lock();
         if let Some(topic) = state.topics.get_mut(topic) {
             topic.partitions.extend((0..more).map(|_| partition::Partition::default()));
         }
-        state.replan();
+        state.replan(topic);
         self.shared.changed.notify_all();
     }
 
@@ -293,7 +293,7 @@ impl Log for MemoryLog {
             cleanup_policy: set("cleanup.policy").unwrap_or("delete").to_owned(),
             max_message_bytes,
         });
-        state.replan();
+        state.replan(topic);
         self.shared.changed.notify_all();
         Ok(())
     }

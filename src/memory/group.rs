@@ -101,6 +101,11 @@ impl Group {
         self.members.keys().copied().collect()
     }
 
+    /// Whether any member wants partitions of `topic`.
+    pub(super) fn reads(&self, topic: &str) -> bool {
+        self.members.values().any(|member| member.topics.iter().any(|wanted| &**wanted == topic))
+    }
+
     /// Begins a generation: each partition stays where it is planned as long as that keeps the plan even.
     pub(super) fn plan(&mut self, partitions: &BTreeMap<Arc<str>, usize>) {
         self.generation += 1;

@@ -76,9 +76,10 @@ impl State {
         self.topics.iter().map(|(name, topic)| (name.clone(), topic.partitions.len())).collect()
     }
 
-    pub(super) fn replan(&mut self) {
+    /// `topic` has another number of partitions: the groups that read it begin a generation.
+    pub(super) fn replan(&mut self, topic: &str) {
         let counts = self.counts();
-        self.groups.values_mut().for_each(|group| group.plan(&counts));
+        self.groups.values_mut().filter(|group| group.reads(topic)).for_each(|group| group.plan(&counts));
     }
 
     /// Decides how a transaction ends. Markers, and the group's offsets, come now, or one by one where they lag.

@@ -85,6 +85,24 @@ fn offsets_of_a_past_generation_are_refused() {
 }
 
 #[test]
+fn a_new_topic_begins_a_generation_of_those_who_read_it() {
+    let log = log();
+    let mut consumer = log.consumer(0, &["raw".into(), "later".into()]).unwrap();
+    consumer.poll(1, Duration::ZERO, &mut Vec::new()).unwrap();
+    consumer.assign(&[(raw(), 0)]).unwrap();
+    let before = consumer.membership().unwrap();
+    log.create_topic("other", 1, &[]).unwrap();
+    assert_eq!(consumer.poll(1, Duration::ZERO, &mut Vec::new()).unwrap(), None);
+    let mut producer = producer(&log);
+    producer.begin().unwrap();
+    producer.send_offsets(&offsets(0), &before).unwrap();
+    producer.commit().unwrap();
+    log.create_topic("later", 1, &[]).unwrap();
+    let assigned = consumer.poll(1, Duration::ZERO, &mut Vec::new()).unwrap();
+    assert_eq!(assigned, Some(Rebalance::Assign(vec![Partition::new("later", 0)])));
+}
+
+#[test]
 fn a_record_too_large_for_its_topic_is_refused_at_drain_and_nothing_commits() {
     let log = log();
     let mut producer = producer(&log);
