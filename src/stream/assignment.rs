@@ -264,8 +264,10 @@ impl<L: Log> Worker<L> {
         let Some((partition, task)) = next.or_else(|| self.tasks.first_key_value()) else { return };
         let partition = partition.clone();
         if let Ok(bounds) = self.consumer.bounds(&partition) {
-            // behind what was processed there may be nothing but a transaction's marker
-            let end = self.consumer.end(&partition).filter(|_| task.next == task.position);
+            // behind what was processed there may be nothing but a transaction's marker; where records are dropped until the task works,
+            // nobody knows
+            let all_processed = task.is_open() && !task.paused && !task.missed && task.next == task.position;
+            let end = self.consumer.end(&partition).filter(|_| all_processed);
             let records = (bounds.high - task.position.max(end.unwrap_or_default())).max(0);
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             // the oldest unread record came after the last one read, and after the topic was last seen read to its end

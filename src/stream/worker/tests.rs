@@ -93,6 +93,17 @@ impl World {
     fn count(&self, name: &str) -> u64 {
         self.counts.0.lock().unwrap().get(name).copied().unwrap_or(0)
     }
+
+    /// How many of both tasks, each told once, lag by so many records.
+    fn lagging(&self, worker: &mut Worker<Scripted>, records: u64) -> u64 {
+        let name = format!("lag {records}");
+        let before = self.count(&name);
+        for _ in 0..2 {
+            worker.lag_told = worker.lag_told.take().map(|(_, partition)| (Instant::now() - LAG_EVERY, partition));
+            worker.tell_lag();
+        }
+        self.count(&name) - before
+    }
 }
 
 fn step<L: Log>(worker: &mut Worker<L>, times: usize) -> u64 {
@@ -127,17 +138,9 @@ fn a_marker_is_no_unread_record() {
     producer.commit().unwrap();
     let mut worker = world.worker(0);
     assert_eq!(step(&mut worker, 4), 1);
-    let told = |worker: &mut Worker<Scripted>| {
-        let before = world.count("lag 0");
-        for _ in 0..2 {
-            worker.lag_told = worker.lag_told.take().map(|(_, partition)| (Instant::now() - LAG_EVERY, partition));
-            worker.tell_lag();
-        }
-        world.count("lag 0") - before
-    };
-    assert_eq!(told(&mut worker), 2);
+    assert_eq!(world.lagging(&mut worker, 0), 2);
     world.feed(0, &["b"]);
-    assert_eq!((told(&mut worker), world.count("lag 1")), (1, 1));
+    assert_eq!(world.lagging(&mut worker, 1), 1);
 }
 
 #[test]

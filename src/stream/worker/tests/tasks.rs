@@ -32,6 +32,7 @@ fn what_came_before_a_pause_could_be_made_is_read_again() {
         let mut worker = world.worker(0);
         step(&mut worker, 3);
         assert_eq!((world.log.occurred(Call::Pause), world.committed(0)), (2, 0), "{fault}");
+        assert_eq!(world.lagging(&mut worker, 2), 1, "what was dropped is unread: {fault}");
         world.context.current.publish(snapshot(7));
         world.feed(0, &["c"]);
         step(&mut worker, 2);
