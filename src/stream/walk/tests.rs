@@ -330,25 +330,6 @@ fn faults_repeat_and_the_set_stays_exact() {
     }
 }
 
-#[test]
-fn an_abort_of_unknown_outcome_before_any_offset_is_there_settles_nobody() {
-    let mut world = World::new();
-    world.feed(1..=10, "{\"email\":\"#\"}");
-    let context = world.process();
-    let mut worker = worker(&context);
-    settle(&mut worker);
-    let since = world.mark("email", Mark::default());
-    world.publish(&context);
-    // each of the four tasks tells its policy first, then the walk its first event
-    (0..4).for_each(|_| world.log.next(Call::Produce, Twist::Before(Box::new(|_| {}))));
-    world.log.next(Call::Produce, Twist::Instead(Fault::Abort("scripted".into())));
-    world.log.next(Call::Abort, Twist::After(Fault::Unknown("scripted".into())));
-    settle(&mut worker);
-    assert_eq!((world.log.occurred(Call::Produce), world.log.occurred(Call::Abort)), (5, 1));
-    assert_eq!(world.events(), once(1..=10, since));
-    assert_eq!(live_is_restored(&world, &worker), 10);
-}
-
 /// Compares a store with what a restore gives; gives how many profiles they hold.
 fn live_is_restored(world: &World, worker: &Worker<Scripted>) -> usize {
     let live = worker.tasks[&Partition::new("users", 0)].store.as_ref().unwrap();

@@ -1,4 +1,4 @@
-//! Profiles that cannot be written or kept.
+//! Profiles that cannot be written or kept, and walks that break off.
 
 use super::*;
 use crate::privacy::gate::Gate;
@@ -90,4 +90,23 @@ fn the_gate_is_asked_once_for_what_is_read_and_never_by_the_walk() {
     assert_eq!(world.log.log.records("dead").len(), 1, "the walk rejects none");
     let written = ["people", "shown", "protected"].into_iter().flat_map(|topic| world.log.log.records(topic));
     assert!(written.flat_map(|fetched| fetched.record.headers).all(|header| header.name != "Auth"));
+}
+
+#[test]
+fn an_abort_of_unknown_outcome_before_any_offset_is_there_settles_nobody() {
+    let mut world = World::new();
+    world.feed(1..=10, "{\"email\":\"#\"}");
+    let context = world.process();
+    let mut worker = worker(&context);
+    settle(&mut worker);
+    let since = world.mark("email", Mark::default());
+    world.publish(&context);
+    // each of the four tasks tells its policy first, then the walk its first event
+    (0..4).for_each(|_| world.log.next(Call::Produce, Twist::Before(Box::new(|_| {}))));
+    world.log.next(Call::Produce, Twist::Instead(Fault::Abort("scripted".into())));
+    world.log.next(Call::Abort, Twist::After(Fault::Unknown("scripted".into())));
+    settle(&mut worker);
+    assert_eq!((world.log.occurred(Call::Produce), world.log.occurred(Call::Abort)), (5, 1));
+    assert_eq!(world.events(), once(1..=10, since));
+    assert_eq!(live_is_restored(&world, &worker), 10);
 }
