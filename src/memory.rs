@@ -260,7 +260,7 @@ impl Log for MemoryLog {
                 let starts = starts.filter(|(at, _)| partition.is_none_or(|number| number == at.number));
                 Ok(MemoryReader::new(self.clone(), starts.collect()))
             }
-            None => Err(Fault::Fatal(format!("topic {topic} does not exist"))),
+            None => Err(Fault::Retry(format!("the topic {topic} does not exist"))),
         }
     }
 
@@ -287,14 +287,16 @@ impl Log for MemoryLog {
             Some(Ok(bytes)) => bytes,
             Some(Err(_)) => return Err(Fault::Fatal(format!("topic {topic}: max.message.bytes is no number"))),
         };
+        let mut policies: Vec<&str> = set("cleanup.policy").unwrap_or("delete").split(',').collect();
+        policies.sort();
         let mut state = self.lock();
-        state.topics.entry(topic.into()).or_insert_with(|| Topic {
-            partitions: (0..partitions).map(|_| partition::Partition::default()).collect(),
-            cleanup_policy: set("cleanup.policy").unwrap_or("delete").to_owned(),
-            max_message_bytes,
-        });
-        state.replan(topic);
-        self.shared.changed.notify_all();
+        if !state.topics.contains_key(topic) {
+            let partitions = (0..partitions).map(|_| partition::Partition::default()).collect();
+            let cleanup_policy = policies.join(",");
+            state.topics.insert(topic.into(), Topic { partitions, cleanup_policy, max_message_bytes });
+            state.replan(topic);
+            self.shared.changed.notify_all();
+        }
         Ok(())
     }
 }

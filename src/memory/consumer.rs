@@ -141,6 +141,9 @@ impl Consumer for MemoryConsumer {
     }
 
     fn assign(&mut self, starts: &[(Partition, i64)]) -> Result<(), Fault> {
+        if let Some((gone, _)) = starts.iter().find(|(partition, _)| !self.offered.contains(partition)) {
+            return Err(Fault::Lost(format!("{gone} is not this member's any more")));
+        }
         for (partition, start) in starts {
             self.offered.remove(partition);
             self.positions.insert(partition.clone(), *start);
@@ -215,11 +218,13 @@ pub struct MemoryReader {
     log: MemoryLog,
     /// Each with the next offset.
     positions: BTreeMap<Partition, i64>,
+    /// The first offset of each, as it was first seen.
+    lows: BTreeMap<Partition, i64>,
 }
 
 impl MemoryReader {
     pub(super) fn new(log: MemoryLog, positions: BTreeMap<Partition, i64>) -> Self {
-        Self { log, positions }
+        Self { log, positions, lows: BTreeMap::new() }
     }
 }
 
@@ -244,9 +249,16 @@ impl Reader for MemoryReader {
     fn caught_up(&mut self) -> Result<Option<Vec<i64>>, Fault> {
         let mut state = self.log.lock();
         let mut ends = Vec::with_capacity(self.positions.len());
-        for partition in self.positions.keys() {
-            let log = state.partition(partition);
-            ends.push(log.ok_or_else(|| Fault::Fatal(format!("{partition} does not exist")))?.stable());
+        for (partition, next) in &self.positions {
+            let bounds = state.bounds(partition);
+            let Bounds { low, stable, .. } =
+                bounds.ok_or_else(|| Fault::Fatal(format!("{partition} does not exist")))?;
+            // compaction leaves the first offset where it is
+            if low > *self.lows.entry(partition.clone()).or_insert(low) || stable < *next {
+                let text = format!("{partition} was truncated or re-created");
+                return Err(Fault::OutOfRange(text, partition.clone()));
+            }
+            ends.push(stable);
         }
         let given = self.positions.values().zip(&ends).all(|(at, end)| at >= end);
         Ok(given.then_some(ends))

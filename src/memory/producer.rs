@@ -15,6 +15,8 @@ pub struct MemoryProducer {
     epoch: u64,
     staged: usize,
     failed: Option<Fault>,
+    /// Whether it has begun a transaction that it has not ended.
+    begun: bool,
 }
 
 /// A commit or an abort on its way to the log. It ends whatever transaction its producer has open when it arrives; once another producer
@@ -35,7 +37,7 @@ impl LateEnd {
 
 impl MemoryProducer {
     pub(super) fn new(log: MemoryLog, transactional_id: &str) -> Self {
-        Self { log, transactional_id: transactional_id.to_owned(), epoch: 0, staged: 0, failed: None }
+        Self { log, transactional_id: transactional_id.to_owned(), epoch: 0, staged: 0, failed: None, begun: false }
     }
 
     /// Runs `act` on the state and this producer's open transaction, unless it is fenced.
@@ -66,8 +68,13 @@ impl MemoryProducer {
                 state.end(&id, open, committed);
                 Ok(())
             }
-            None => Err(Fault::Fatal("no transaction is open".to_owned())),
-        })
+            None if !self.begun => Err(Fault::Fatal("no transaction is open".to_owned())),
+            // ended behind its back: the same end once more is none, and what became of the other is not known
+            None if state.ended(&id) == Some(committed) => Ok(()),
+            None => Err(Fault::Unknown("the transaction was ended otherwise".to_owned())),
+        })?;
+        self.begun = false;
+        Ok(())
     }
 }
 
@@ -89,6 +96,7 @@ impl Producer for MemoryProducer {
     }
 
     fn begin(&mut self) -> Result<(), Fault> {
+        self.begun = true;
         self.with(|state, open| {
             if open.is_some() {
                 return Err(Fault::Fatal("a transaction is open already".to_owned()));
@@ -111,6 +119,11 @@ impl Producer for MemoryProducer {
             let number = partition.unwrap_or((staged % topic.partitions.len().max(1)) as i32);
             if wire_bytes(record) > topic.max_message_bytes {
                 return Ok(Some(Fault::Refused(format!("{name}[{number}]: the record is too large"))));
+            }
+            if record.key.is_none() && topic.is_compacted() {
+                return Ok(Some(Fault::Refused(format!(
+                    "{name}[{number}]: a compacted topic takes no record without a key"
+                ))));
             }
             let log = usize::try_from(number).ok().and_then(|number| topic.partitions.get_mut(number));
             let Some(log) = log else { return Err(Fault::Fatal(format!("{name}[{number}] does not exist"))) };

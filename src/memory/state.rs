@@ -15,11 +15,19 @@ pub(super) struct Topic {
     pub(super) max_message_bytes: usize,
 }
 
+impl Topic {
+    pub(super) fn is_compacted(&self) -> bool {
+        self.cleanup_policy.contains("compact")
+    }
+}
+
 /// What a transactional id has in progress.
 #[derive(Default)]
 pub(super) struct Transactional {
     pub(super) epoch: u64,
     pub(super) open: Option<Open>,
+    /// How the last one ended, if there was one: whether it was committed.
+    ended: Option<bool>,
 }
 
 /// An open transaction.
@@ -88,11 +96,19 @@ impl State {
             let open = (0..).zip(&topic.partitions).filter(|(_, log)| log.is_open(open.number));
             open.map(|(number, _)| Place::Log(Partition::new(name.clone(), number)))
         });
-        let places = logs.chain(open.group.is_some().then_some(Place::Offsets)).collect();
+        let places: Vec<Place> = logs.chain(open.group.is_some().then_some(Place::Offsets)).collect();
+        if let Some(held) = self.transactional.get_mut(transactional_id) {
+            held.ended = Some(committed);
+        }
         self.endings.push(Ending { transactional_id: transactional_id.to_owned(), open, committed, places });
         if !self.markers_lag {
             self.complete(transactional_id);
         }
+    }
+
+    /// How the last transaction of `transactional_id` ended: whether it was committed.
+    pub(super) fn ended(&self, transactional_id: &str) -> Option<bool> {
+        self.transactional.get(transactional_id)?.ended
     }
 
     /// How many markers are under way.

@@ -11,6 +11,7 @@ use rdkafka::admin::{
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::metadata::Metadata;
 use rdkafka::{Offset, TopicPartitionList};
 use sivcar::stream::log::Log as _;
@@ -110,6 +111,19 @@ fn request(bootstrap: &str, api: i16, version: i16, body: &[u8]) -> Vec<u8> {
     stream.read_exact(&mut answer).expect("the whole answer");
     assert_eq!(answer[..4], [0, 0, 0, 7], "it answers this request");
     answer.split_off(4)
+}
+
+/// Puts every member out of `group` (LeaveGroup, version 0, in its name).
+pub fn expel(bootstrap: &str, group: &str) {
+    let client: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", bootstrap).create().expect("a client can be made");
+    let groups = client.fetch_group_list(Some(group), TIMEOUT).expect("an answer");
+    let members = groups.groups().iter().flat_map(|group| group.members());
+    let left = members.map(|member| {
+        let answer = request(bootstrap, 13, 0, &[text(group), text(member.id())].concat());
+        assert_eq!(answer, [0, 0], "no error");
+    });
+    assert!(left.count() > 0, "{group} has no member");
 }
 
 fn text(text: &str) -> Vec<u8> {

@@ -3,35 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::producer::{BaseProducer, Producer as _};
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use serde_json::Value;
-use sivcar::stream::log::Fault;
+use sivcar::record::{Partition, Record};
+use sivcar::stream::log::{Fault, Log as _, Outgoing};
 
-use crate::admin;
 use crate::broker::Broker;
-use crate::process::{Process, Stage, event, eventually};
+use crate::process::{Process, Stage, event, eventually, kafka};
 use crate::watched::Call;
+use crate::{admin, stranger};
 
 /// How long the broker is silent: longer than a session.
 const SILENCE: Duration = Duration::from_secs(3);
-
-/// Commits an offset for `group` as one who never joined it; the broker takes it.
-fn commit_as_a_stranger(bootstrap: &str, group: &str, topic: &str) {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", bootstrap);
-    let consumer: BaseConsumer = config.clone().set("group.id", group).create().expect("a consumer");
-    let producer: BaseProducer = config.set("transactional.id", "stranger").create().expect("a producer");
-    let patience = Duration::from_secs(20);
-    producer.init_transactions(patience).expect("opens");
-    producer.begin_transaction().expect("begins");
-    let mut offsets = TopicPartitionList::new();
-    offsets.add_partition_offset(topic, 0, Offset::Offset(1)).expect("an offset");
-    let nobody = consumer.group_metadata().expect("metadata of no member");
-    producer.send_offsets_to_transaction(&offsets, &nobody, patience).expect("the broker takes it");
-    producer.commit_transaction(patience).expect("and commits it");
-}
 
 /// The group, generation and member of each TxnOffsetCommit that the broker has logged.
 fn offset_commits(log: &str) -> Vec<(String, i64, String)> {
@@ -50,7 +32,12 @@ fn nothing_is_sent_before_the_first_join_nor_after_a_loss() {
     let broker = Arc::new(Broker::start());
     admin::log_requests(&broker.bootstrap);
     let stage = Stage::on(broker.clone(), "joins", 2);
-    commit_as_a_stranger(&stage.bootstrap, "strangers", "joins.raw");
+    let topic = Partition::new("strangers", 0);
+    kafka(&stage.bootstrap, "strangers").create_topic(&topic.topic, 1, &[]).expect("created");
+    let record = Outgoing { topic: topic.topic.clone(), partition: Some(0), record: Record::default() };
+    let taken =
+        stranger::commit(&stage.bootstrap, "strangers", &record, &[(topic, 1, String::new())], stranger::nobody);
+    assert_eq!(taken, Ok(()));
     let all = eventually("the broker logs it", || Some(offset_commits(&broker.log())).filter(|all| !all.is_empty()));
     // a client asks again where the coordinator was not ready
     let stranger = ("strangers".to_owned(), -1, String::new());

@@ -15,6 +15,8 @@ mod hidden_places;
 mod judge;
 #[path = "../segment/lexer.rs"]
 mod lexer;
+#[path = "../seam/mod.rs"]
+mod seam;
 #[path = "../common/states_tests.rs"]
 mod states_tests;
 #[path = "../interop/values.rs"]
@@ -53,6 +55,7 @@ mod outcomes;
 mod partitions;
 mod process;
 mod profiles;
+mod promises;
 mod proxy;
 mod refused;
 mod remarks;
@@ -62,6 +65,7 @@ mod segment;
 mod sidecar;
 mod site;
 mod static_members;
+mod stranger;
 mod tink;
 mod watched;
 mod zombies;

@@ -10,11 +10,14 @@ mod canary;
 mod check;
 #[path = "../common/checker.rs"]
 mod checker;
+mod embedded;
 mod faulty;
 mod ground;
 mod policy;
 mod process;
 mod schedule;
+#[path = "../seam/mod.rs"]
+mod seam;
 mod tally;
 mod told;
 mod world;
