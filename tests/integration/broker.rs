@@ -45,8 +45,8 @@ impl Broker {
         broker
     }
 
-    /// A cluster of so many, whose ids count from 1, with these settings beside their own. The first is the controller: while the
-    /// others may come and go, it stays.
+    /// A cluster of so many, whose ids count from 1, with these settings beside their own. Each may be the controller: most of them have
+    /// to be there.
     pub fn cluster<const BROKERS: usize>(settings: &str) -> [Broker; BROKERS] {
         let kafka = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/kafka");
         fs::create_dir_all(&kafka).expect("target/ can be written");
@@ -101,6 +101,13 @@ impl Broker {
     /// Its log since its last start.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.join("log")).expect("a started broker has a log")
+    }
+
+    /// The id of the active controller, as far as this broker knows.
+    pub fn controller(&self) -> Option<i32> {
+        let state = fs::read_to_string(self.folder.join("data/__cluster_metadata-0/quorum-state")).ok()?;
+        let state: serde_json::Value = serde_json::from_str(&state).ok()?;
+        state["leaderId"].as_i64().and_then(|id| i32::try_from(id).ok()).filter(|id| *id >= 0)
     }
 
     fn signal(&self, signal: Signal) {

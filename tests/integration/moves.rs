@@ -1,5 +1,5 @@
-//! Scenarios 6 and 27, on three brokers: leaders and coordinators move in the middle of a commit, and a topic has too few replicas in
-//! sync for a while.
+//! Scenarios 6, 27 and 32, on three brokers: leaders and coordinators move in the middle of a commit, a topic has too few replicas in
+//! sync for a while, and the controller is lost under load.
 
 use sivcar::record::Record;
 
@@ -50,7 +50,7 @@ const TWO_IN_SYNC: (&str, &str) = ("min.insync.replicas", "2");
 type Place = (&'static str, &'static [&'static [i32]], &'static [(&'static str, &'static str)]);
 
 /// The second broker coordinates transactions, the third the group; each leads one partition of the protected topic. The third has the
-/// only other copy of the debug topic, and the first, which never goes, leads all that is read.
+/// only other copy of the debug topic, and the first leads all that is read.
 const PLACES: [Place; 5] = [
     ("__transaction_state", &[&[2, 3, 1]], &[COMPACT, TWO_IN_SYNC]),
     ("__consumer_offsets", &[&[3, 2, 1]], &[COMPACT, TWO_IN_SYNC]),
@@ -91,6 +91,21 @@ fn moves(site: &Site, fed: &mut u64, step: Step, gone: [bool; 3], leave: impl Fn
     process.kill();
 }
 
+/// Scenario 32: the active controller, whichever it is, is killed under load, and another one takes over.
+fn loses_its_controller(site: &Site, fed: &mut u64, brokers: [&Broker; 3]) {
+    let active = |broker: &Broker| broker.controller().and_then(|id| usize::try_from(id - 1).ok());
+    let lost = eventually("there is a controller", || active(brokers[0]));
+    let next = brokers[(lost + 1) % brokers.len()];
+    feed(site, fed);
+    brokers[lost].kill();
+    feed(site, fed);
+    eventually("another controller", || active(next).filter(|id| *id != lost));
+    // what only a controller can do
+    site.create("later", 1);
+    feed(site, fed);
+    site.catch_up();
+}
+
 #[test]
 fn leaders_and_coordinators_move_and_replicas_go_and_come_back() {
     if doomed::runs() {
@@ -118,6 +133,10 @@ fn leaders_and_coordinators_move_and_replicas_go_and_come_back() {
     assert!(refused, "the broker took them");
     third.restart();
     site.catch_up();
+
+    admin::set(&site.broker.bootstrap, "debug", &[]);
+    eventually("all is in sync again", || admin::is_in_sync(&site.broker.bootstrap).then_some(()));
+    loses_its_controller(&site, &mut fed, [&site.broker, &second, &third]);
     sidecar.drain();
     let report = site.check(&site.checker(&[CANARY]));
     assert_eq!((report.inputs, report.protected, report.views), (fed, fed, fed));

@@ -62,15 +62,16 @@ launch() {
   done
 }
 
-# format JARS PORT DIR…: settings and empty storage of a new broker, or of a cluster of one broker in each folder, the first of which
-# is the controller
+# format JARS PORT DIR…: settings and empty storage of a new broker, or of a cluster of one broker in each folder, each of which may be
+# its controller
 format() {
-  local jars=$1 port=$2 id=0 controller addresses="" dir brokers=()
+  local jars=$1 port=$2 id=0 addresses="" voters="" dir brokers=() controllers=()
   shift 2
-  controller=$(free_port)
   for dir; do
     brokers+=("${port:-$(free_port)}")
+    controllers+=("$(free_port)")
     addresses+="${addresses:+,}127.0.0.1:${brokers[id]}"
+    voters+="${voters:+,}$((id + 1))@127.0.0.1:${controllers[id]}"
     id=$((id + 1))
   done
   id=0
@@ -80,11 +81,8 @@ format() {
       cat tests/kafka/broker.properties
       [ $# = 1 ] || cat tests/kafka/cluster.properties
       cat "$dir/more.properties" 2>/dev/null || true
-    } | sed -e "s|@node@|$((id + 1))|" -e "s|@broker@|${brokers[id]}|" -e "s|@controller@|$controller|" -e "s|@data@|$dir/data|" \
-      -e "s|@other@|$(free_port)|" >"$dir/broker.properties"
-    if [ "$id" -gt 0 ]; then
-      sed -i.bak -e 's|^process.roles=.*|process.roles=broker|' -e 's|,CONTROLLER://[^,]*||' "$dir/broker.properties"
-    fi
+    } | sed -e "s|@node@|$((id + 1))|" -e "s|@broker@|${brokers[id]}|" -e "s|@controller@|${controllers[id]}|" \
+      -e "s|@voters@|$voters|" -e "s|@data@|$dir/data|" -e "s|@other@|$(free_port)|" >"$dir/broker.properties"
     java "${JVM[@]}" "-XX:SharedArchiveFile=$jars/classes.jsa" -cp "$jars/*" kafka.tools.StorageTool format \
       --cluster-id 4L6g3nShT-eMCtK--X86sw --config "$dir/broker.properties" >"$dir/log" 2>&1 ||
       die "storage was not formatted, see $dir/log"
