@@ -1,4 +1,5 @@
-//! Scenarios 4 and 5: the end of a transaction is lost, its answer is lost, or it comes late, when the next transaction is open.
+//! Scenarios 4, 5 and 33: the end of a transaction, a commit or an abort, is lost, its answer is lost, or it comes late, when the next
+//! transaction is open.
 //!
 //! Each worker has a partition, and a fault of its own. Where the end comes late, the offsets of the next transaction are kept from
 //! it until then: committed now, its outputs would be there twice in the end.
@@ -41,12 +42,13 @@ const CANARY: &str = "Kanarienvogel";
 const SLICE: u64 = 30;
 
 /// What happens to the first end of a transaction once faults begin, and how it ended; a worker for each.
-const FAULTS: [(Fault, &str); 5] = [
+const FAULTS: [(Fault, &str); 6] = [
     (Fault::Unanswered, "committed"),
     (Fault::Lost, "aborted"),
     (Fault::LateWithoutAnother, "aborted"),
     (Fault::LateBehindAnother, "committed"),
     (Fault::LateBehindABreak, "committed"),
+    (Fault::LateAbort, "aborted"),
 ];
 
 /// What the broker says to a producer that another one with the same id has replaced.
@@ -64,6 +66,8 @@ enum Fault {
     LateBehindAnother,
     /// The same, but for the connection, which broke at once.
     LateBehindABreak,
+    /// An abort comes late, of a transaction whose connection broke; when it timed out it was sent again, and that one arrived.
+    LateAbort,
 }
 
 impl Fault {
@@ -73,7 +77,7 @@ impl Fault {
             Fault::Unanswered => [Fate::Unanswered, Fate::Unanswered],
             Fault::Lost => [Fate::Lost, Fate::Lost],
             Fault::LateWithoutAnother => [Fate::Late, Fate::Lost],
-            Fault::LateBehindAnother => [Fate::Late, Fate::Passes],
+            Fault::LateBehindAnother | Fault::LateAbort => [Fate::Late, Fate::Passes],
             Fault::LateBehindABreak => [Fate::LateAndCut, Fate::Passes],
         }
     }
@@ -88,6 +92,8 @@ impl Fault {
 struct Course {
     /// The partition of the outputs.
     partition: Option<i32>,
+    /// The connection broke over which its partitions were to be added, so that it is aborted.
+    broken: bool,
     /// The producer whose transaction met the fault.
     epoch: Option<i16>,
     /// The offsets of its next transaction are kept from it.
@@ -111,12 +117,18 @@ impl Plan {
         let Some(worker) = (0..FAULTS.len()).find(|worker| id(*worker) == request.id) else { return Fate::Passes };
         let (fault, course) = (FAULTS[worker].0, self.courses.entry(worker).or_default());
         match (request.key, course.epoch) {
+            (ADD_PARTITIONS, None) if self.begun && fault == Fault::LateAbort && !course.broken => {
+                course.broken = true;
+                Fate::Cut
+            }
             (ADD_PARTITIONS, _) => {
                 course.partition = request.partitions("protected").first().copied().or(course.partition);
                 Fate::Passes
             }
+            // of a transaction that had its partitions before its connection could break
+            (END_TXN, None) if fault == Fault::LateAbort && !course.broken => Fate::Passes,
             (END_TXN, None) if self.begun => {
-                assert!(request.commits());
+                assert_eq!(request.commits(), fault != Fault::LateAbort);
                 course.epoch = Some(request.epoch);
                 fault.fates()[0]
             }

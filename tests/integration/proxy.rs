@@ -40,6 +40,8 @@ pub enum Fate {
     Passes,
     /// It never arrives.
     Lost,
+    /// The same, and the client's connection breaks.
+    Cut,
     /// It arrives, and nobody hears of it.
     Unanswered,
     /// It arrives when [`Proxy::release`] says so, and nobody but the test hears of it.
@@ -173,6 +175,7 @@ impl Connection {
                     self.broker.write_all(&frame)?;
                 }
                 Fate::Lost => {}
+                Fate::Cut => self.client.shutdown(Shutdown::Both)?,
                 Fate::Late | Fate::LateAndCut => {
                     let (sender, answer) = channel();
                     lock(&self.unheard).insert(correlation, Some(sender));
