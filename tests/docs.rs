@@ -151,6 +151,14 @@ fn proves(text: &str, target: &str) -> bool {
     }
 }
 
+/// The links of a cell that holds nothing else: text and target of each.
+fn links(cell: &str) -> BTreeSet<(&str, &str)> {
+    let links = cell.split(") ").filter(|link| !link.is_empty());
+    links
+        .map(|link| link.trim_end_matches(')').trim_start_matches('[').split_once("](").expect("links alone"))
+        .collect()
+}
+
 /// Every rule and every departure names at least two golden cases or tests, and these are there.
 #[test]
 fn every_rule_is_proved_by_what_exists() {
@@ -160,15 +168,48 @@ fn every_rule_is_proved_by_what_exists() {
         .filter(|line| line.starts_with("| ") && !line.starts_with("| rule") && !line.starts_with("| theirs"));
     let mut proved = 0;
     for row in rows {
-        let proof = row.trim_end_matches(" |").rsplit(" | ").next().expect("a cell");
-        let links: BTreeSet<(&str, &str)> = proof
-            .split(") ")
-            .map(|link| link.trim_end_matches(')').trim_start_matches('[').split_once("](").expect("links alone"))
-            .collect();
+        let links = links(row.trim_end_matches(" |").rsplit(" | ").next().expect("a cell"));
         assert!(links.len() >= 2, "proved by fewer than two: {row}");
         let absent: Vec<_> = links.iter().filter(|(text, target)| !proves(text, target)).collect();
         assert!(absent.is_empty(), "{absent:?} of {row}");
         proved += 1;
     }
     assert!(proved >= 50, "{proved}");
+}
+
+/// Whether a link of the page of scenarios leads to the test that it names by module and function.
+fn is_test(text: &str, target: &str) -> bool {
+    let name = text.strip_prefix('`').and_then(|text| text.strip_suffix('`'));
+    let (Some((module, function)), Some(path)) =
+        (name.and_then(|name| name.split_once("::")), target.strip_prefix("../"))
+    else {
+        return false;
+    };
+    let source = fs::read_to_string(path).unwrap_or_default();
+    let scenario = path.starts_with("tests/seam/") && source.contains(&format!("\npub fn {function}<R: Rig>("));
+    [".rs", "/tests.rs"].iter().any(|ending| path.ends_with(&format!("/{module}{ending}")))
+        && (scenario || source.contains(&format!("#[test]\nfn {function}(")))
+}
+
+/// Each has its number and a test on a real Kafka, and all tests are there.
+#[test]
+fn every_scenario_has_its_tests() {
+    let page = include_str!("../docs/scenarios.md");
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| |")).collect();
+    for (number, row) in (1..).zip(&rows) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let ["", named, _, real, others, ""] = cells[..] else { panic!("not four cells: {row}") };
+        assert_eq!(named, number.to_string(), "{row}");
+        let (real, mut others) = (links(real), links(others));
+        assert!(!real.is_empty(), "no test on a real Kafka: {row}");
+        others.remove(&("worlds", "simulation.md"));
+        let is_there = |(text, target): &&(&str, &str)| is_test(text, target);
+        let absent: Vec<_> = real
+            .iter()
+            .filter(|link| !link.1.starts_with("../tests/integration/") || !is_there(link))
+            .chain(others.iter().filter(|link| !is_there(link)))
+            .collect();
+        assert!(absent.is_empty(), "{absent:?} of {row}");
+    }
+    assert!(rows.len() >= 31, "{}", rows.len());
 }
