@@ -77,6 +77,8 @@ pub enum Problem {
     TooOpen(u32),
     #[error("it cannot be read ({0}); check the permissions of the file and its folders")]
     Unreadable(io::ErrorKind),
+    #[error("its folder does not exist; make it, or correct the path")]
+    NoFolder,
     #[error("it cannot be written ({0}); check the permissions of the folder and its free space")]
     Unwritable(io::ErrorKind),
     #[error("the variable is not set; set it, or use a file")]

@@ -1,12 +1,47 @@
 //! From the configuration to the cluster: the one place where Kafka is chosen as the log.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::exit::Failure;
 use crate::config::Config;
 use crate::kafka::{self, Kafka, Wish};
 use crate::stream::context::Plan;
+use crate::stream::log::Fault;
 use crate::stream::topics::Route;
+
+/// How long a broker that was there may give no answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// For how long a question is put again. Each waits for a broker itself ([`kafka::QUESTION_TIMEOUT`]): one that none answered is not.
+const ASKING: Duration = Duration::from_secs(5);
+/// How long to wait before trying again.
+const STEP: Duration = Duration::from_millis(200);
+
+/// Tries again what may pass, for as long as a broker may give no answer.
+///
+/// # Errors
+/// The last fault.
+pub fn retry<T>(call: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
+    patiently(PATIENCE, call)
+}
+
+/// Asks the cluster; where there is none, that is told once one question has waited for it.
+///
+/// # Errors
+/// The last fault.
+pub fn ask<T>(question: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
+    patiently(ASKING, question)
+}
+
+fn patiently<T>(patience: Duration, mut call: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
+    let until = Instant::now() + patience;
+    loop {
+        match call() {
+            Err(Fault::Retry(_)) if Instant::now() < until => std::thread::sleep(STEP),
+            result => return result,
+        }
+    }
+}
 
 /// Checks the configuration's librdkafka properties; no client is made.
 pub fn settings(config: &Config) -> Result<kafka::Settings, Failure> {

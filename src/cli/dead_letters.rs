@@ -7,13 +7,14 @@
 mod oldest;
 
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use self::oldest::{Page, Select, oldest};
+use super::cluster::retry;
 use super::exit::{Failure, Outcome};
 use super::tail::moment;
 use super::{cluster, offline};
@@ -26,9 +27,6 @@ use crate::stream::log::{Fault, Log, Outgoing, Producer};
 
 /// How long one poll waits.
 const WAIT: Duration = Duration::from_millis(200);
-
-/// How long a broker may give no answer.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The most records that one replay takes: they are one transaction.
 const REPLAY_MAX: u64 = 5_000;
@@ -190,16 +188,6 @@ fn write<L: Log>(log: &L, group: &str, records: &[(&Envelope, Record)]) -> Resul
     }
     retry(|| producer.drain()).map_err(failed)?;
     retry(|| producer.commit()).map_err(failed)
-}
-
-pub(super) fn retry<T>(mut call: impl FnMut() -> Result<T, Fault>) -> Result<T, Fault> {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match call() {
-            Err(Fault::Retry(_)) if Instant::now() < until => std::thread::sleep(WAIT),
-            result => return result,
-        }
-    }
 }
 
 fn none(topic: &str, select: &Select) -> Failure {

@@ -4,6 +4,7 @@
 //! stand on standard error. What was written is flushed before the next line may have to be waited for. Deliberately not here:
 //! what is done to a line.
 
+use std::fmt::Display;
 use std::io::{BufReader, BufWriter, Read, Write};
 
 use super::exit::{Failure, Outcome};
@@ -23,11 +24,11 @@ pub struct Streams<'a> {
 }
 
 /// Feeds each line of at most `limit` bytes, and of a longer one a byte more, to `work`, which appends a line of output without
-/// its line feed or gives the code of a reason.
-pub fn each_line(
+/// its line feed or gives the code of a reason, and what else is to be told of it.
+pub fn each_line<E: Display>(
     streams: Streams,
     limit: usize,
-    mut work: impl FnMut(&[u8], &mut Vec<u8>) -> Result<(), &'static str>,
+    mut work: impl FnMut(&[u8], &mut Vec<u8>) -> Result<(), E>,
 ) -> Result<Outcome, Failure> {
     let mut lines = Lines::new(BufReader::with_capacity(BUFFER_BYTES, streams.input), limit);
     let mut output = BufWriter::with_capacity(BUFFER_BYTES, streams.output);

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::show::{Output, Shown};
-use super::dead_letters::retry;
+use super::cluster::{ask, retry};
 use super::exit::{Failure, Outcome, tell};
 use super::filter::Streams;
 use super::lines::Lines;
@@ -125,7 +125,7 @@ pub fn run(args: &Args, streams: Streams) -> Result<Outcome, Failure> {
 fn table(config: &Config, log: Option<&Kafka>) -> Result<Table, Failure> {
     let control = control_topic(&config.settings.group);
     let mut table = match log {
-        Some(log) if retry(|| log.topic(&control))?.is_some() => {
+        Some(log) if ask(|| log.topic(&control))?.is_some() => {
             marks::read(log, &config.settings.group)?.table().clone()
         }
         _ => offline::table(config)?,
@@ -148,12 +148,12 @@ impl Count {
 
     /// Reads the raw topic to its present end.
     fn topic(&mut self, log: &Kafka, args: &Args) -> Result<(), Failure> {
-        if retry(|| log.topic(&args.source))?.is_none() {
+        if ask(|| log.topic(&args.source))?.is_none() {
             return Err(Failure::usage(format!("source {} does not exist", args.source)));
         }
         let start = args.last.map_or(Start::Beginning, |count| Start::Last(count.into()));
-        let mut reader: Reader = retry(|| log.reader_from(&args.source, start))?;
-        let ends = retry(|| reader.ends())?;
+        let mut reader: Reader = ask(|| log.reader_from(&args.source, start))?;
+        let ends = ask(|| reader.ends())?;
         let mut batch = Vec::new();
         while !reader.has_passed(&ends) {
             retry(|| reader.poll(WAIT, &mut batch))?;

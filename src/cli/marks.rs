@@ -3,9 +3,7 @@
 //! Always holds: many marks are one transaction, and nothing is written unless all of them are well formed; a mark that stands in
 //! the configuration file is neither withdrawn nor altered, for the next start would undo it.
 
-mod unnamed;
-
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -17,8 +15,8 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 use super::exit::{Failure, Outcome, tell};
 use super::status::Waiting;
-use super::{cluster, offline};
-use crate::config::Config;
+use super::{cluster, offline, unnamed};
+use crate::config::{self, Config};
 use crate::privacy::control::{ControlKey, ControlRecord, ControlValue, Table};
 use crate::privacy::mark::{self, EVERYWHERE, Mark, MarkKey, On, Protect};
 use crate::privacy::mask::Mask;
@@ -118,7 +116,7 @@ struct Section {
     on: On,
     name: Option<String>,
     event: Option<String>,
-    level: Option<u16>,
+    level: Option<i64>,
     #[serde(default)]
     protect: Protect,
     mask: Option<Mask>,
@@ -149,17 +147,8 @@ pub fn mark(args: &MarkArgs, output: &mut dyn Write, errors: &mut dyn Write) -> 
     ensure_control(&log, &config.settings.group, config.topics.create)?;
     let protected: Vec<&str> = config.settings.sources.iter().map(|source| source.protected.as_str()).collect();
     let (written, version) = write(&log, &config.settings.group, &protected, &wishes)?;
-    let unnamed = unnamed::by_file(&config, &wishes);
-    if !unnamed.is_empty() {
-        let control = read(&log, &config.settings.group)?;
-        for workspace in unnamed::by_table(control.table(), &wishes, unnamed) {
-            // where standard error is gone, nobody is left to tell
-            let _ = writeln!(
-                errors,
-                "warning: nothing else names workspace {workspace}: no source, domain or other mark; if it is mistyped, unmark it"
-            );
-        }
-    }
+    let changed: Vec<ControlKey> = wishes.iter().map(|(key, _)| ControlKey::Mark(key.clone())).collect();
+    unnamed::warn(&log, &config, &changed, errors)?;
     let same = wishes.len() - written;
     tell(output, &format!("{written} marked, {same} held already; policy version {version}\n"))?;
     args.waiting.wait(&log, &config, version)?;
@@ -285,20 +274,24 @@ impl Which {
 
 fn from_file(file: &PathBuf) -> Result<Vec<(MarkKey, Mark)>, Failure> {
     let name = file.display();
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| Failure::usage(format!("{name}: cannot be read: {}", error.kind())))?;
+    let text = std::fs::read_to_string(file).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Failure::usage(format!("{name}: it does not exist; correct --from")),
+        kind => Failure::usage(format!("{name}: cannot be read: {kind}")),
+    })?;
     let wrong = |at: usize, what: &str| {
         let line = text[..at].matches('\n').count() + 1;
         Failure::usage(format!("{name}:{line}: {what}"))
     };
+    let place = |error: &toml::de::Error| error.span().map_or(0, |span| span.start);
     let parsed: MarkFile =
-        toml::from_str(&text).map_err(|error| wrong(error.span().map_or(0, |span| span.start), error.message()))?;
+        toml::from_str(&text).map_err(|error| wrong(place(&error), &config::rephrase(error.message())))?;
     let wish = |section: Spanned<Section>| {
         let at = section.span().start;
         let Section { workspace, on, name, event, level, protect, mask, domain, shape, by } = section.into_inner();
-        let level = level.unwrap_or(LEVEL_MAX);
+        let level = u16::try_from(level.unwrap_or(LEVEL_MAX.into())).ok().filter(|level| *level <= LEVEL_MAX);
+        let level = level.ok_or_else(|| wrong(at, "level must be 0–9999"))?;
         let mark = Mark { level, protect, mask, domain, shape, by, since: None, at: None };
-        let name = named(on, name).ok_or_else(|| wrong(at, "missing field `name`"))?;
+        let name = named(on, name).ok_or_else(|| wrong(at, "key \"name\" is missing"))?;
         Ok((MarkKey { workspace, on, name, event }, mark))
     };
     parsed.mark.into_iter().map(wish).collect()
@@ -311,7 +304,7 @@ fn named(on: On, name: Option<String>) -> Option<String> {
 
 /// A word of the wire's form, as an argument.
 pub(super) fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    serde_json::from_value(Value::String(text.to_owned())).map_err(|error| error.to_string())
+    serde_json::from_value(Value::String(text.to_owned())).map_err(|error| config::choice(&error.to_string()))
 }
 
 /// The time in UTC, as RFC 3339 writes it.
@@ -328,7 +321,7 @@ fn describe(key: &MarkKey) -> String {
 }
 
 /// A word as the wire writes it.
-fn plain(word: &impl serde::Serialize) -> String {
+pub(super) fn plain(word: &impl serde::Serialize) -> String {
     match serde_json::to_value(word) {
         Ok(Value::String(text)) => text,
         _ => String::new(),

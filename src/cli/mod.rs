@@ -10,6 +10,7 @@ mod dead_letters;
 mod demo;
 pub mod exit;
 mod filter;
+mod harmless;
 mod inventory;
 mod keys;
 mod lines;
@@ -24,6 +25,7 @@ mod tail;
 mod test;
 mod test_profiles;
 mod token;
+mod unnamed;
 mod workspace;
 
 use std::ffi::OsString;
@@ -45,6 +47,14 @@ const EXIT_CODES: &str = "Exit codes:
     4  policy_went_backwards: the control topic was emptied or re-created
     5  the control topic holds what this version cannot take
   141  whoever read standard output went away";
+
+/// What is wrong with a number, in the words of whoever reads them and in ours.
+const NUMBERS: [(&str, &str); 4] = [
+    ("cannot parse integer from empty string", "must be a whole number"),
+    ("invalid digit found in string", "must be a whole number"),
+    ("number too large to fit in target type", "the number is too large"),
+    ("number too small to fit in target type", "the number is too small"),
+];
 
 /// An AES-SIV sidecar for Apache Kafka: protects personal data in streams, exactly once
 #[derive(Debug, Parser)]
@@ -108,6 +118,7 @@ fn not_run(error: &clap::Error) -> u8 {
     let said: Vec<String> = paragraphs
         .filter(|part| !part.starts_with("Usage:") && !part.starts_with("For more information"))
         .map(|part| part.trim_start_matches("error: ").to_owned())
+        .map(|part| NUMBERS.iter().fold(part, |part, (theirs, ours)| part.replace(theirs, ours)))
         .collect();
     exit::conclude(Err(Failure::usage(format!("{}; see --help", said.join("; ")))), &mut io::stderr())
 }
@@ -130,13 +141,13 @@ fn dispatch(command: &Command, streams: Streams) -> Result<Outcome, Failure> {
         Command::Mark(args) => marks::mark(args, &mut *output, errors),
         Command::Unmark(args) => marks::unmark(args, &mut *output),
         Command::Marks(args) => marks::marks(args, &mut *output),
-        Command::Stage(args) => workspace::stage(args, &mut *output),
-        Command::Domain(args) => workspace::domain(args, &mut *output),
-        Command::Reseal(args) => workspace::reseal(args, &mut *output),
-        Command::Erase(args) => workspace::erase(args, &mut *output),
-        Command::TestProfiles(command) => test_profiles::run(command, &mut *output),
+        Command::Stage(args) => workspace::stage(args, &mut *output, errors),
+        Command::Domain(args) => workspace::domain(args, &mut *output, errors),
+        Command::Reseal(args) => workspace::reseal(args, &mut *output, errors),
+        Command::Erase(args) => workspace::erase(args, &mut *output, errors),
+        Command::TestProfiles(command) => test_profiles::run(command, &mut *output, errors),
         Command::Status(args) => status::run(args, &mut *output),
-        Command::Tail(args) => tail::run(args, &mut *output),
+        Command::Tail(args) => tail::run(args, &mut *output, errors),
         Command::DeadLetters(command) => dead_letters::run(command, &mut *output, errors),
     }?;
     output.flush().map_err(|error| Failure::writing(&error))?;

@@ -128,7 +128,7 @@ fn documents(args: &Args, config: &Config, source: &str, streams: Streams) -> Re
     let outcome = each_line(streams, settings.limits.record_bytes, |line, out| {
         *out = reveal::document(&policy, &mut sealer, source, line).map_err(Reason::code)?;
         stayed += tokens_in(out, &settings.limits, &mut tape);
-        Ok(())
+        Ok::<_, &str>(())
     })?;
     if stayed > 0 {
         // where standard error is gone, nobody is left to tell

@@ -5,6 +5,7 @@
 //! and the filters look at that.
 
 mod show;
+mod vain;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,13 +13,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(super) use self::show::moment;
 use self::show::{Only, Screen};
-use super::dead_letters::retry;
+use super::cluster::{ask, retry};
 use super::exit::{Failure, Outcome};
 use super::{cluster, offline};
 use crate::config;
 use crate::kafka::Start;
 use crate::privacy::layout::CompiledLayout;
-use crate::privacy::settings::{Settings, Source};
+use crate::privacy::settings::{Settings, Source, View};
 use crate::stream::log::{Log as _, Reader};
 
 /// How long one topic is waited for before the next one is looked at.
@@ -72,9 +73,14 @@ struct Followed<'a, R> {
 }
 
 /// Runs the command.
-pub fn run(args: &Args, output: &mut dyn Write) -> Result<Outcome, Failure> {
+pub fn run(args: &Args, output: &mut dyn Write, errors: &mut dyn Write) -> Result<Outcome, Failure> {
     let config = offline::config(&args.config)?;
-    let topics = topics(&config.settings, args)?;
+    let (view, topics) = topics(&config.settings, args)?;
+    let sources: Vec<&Source> = topics.iter().map(|(source, _)| *source).collect();
+    for why in vain::filters(&config.settings, view, &sources, &args.only)? {
+        // where standard error is gone, nobody is left to tell
+        let _ = writeln!(errors, "warning: {why}");
+    }
     let log = cluster::connect(&config)?;
     let start = match args.since {
         _ if args.from_beginning => Start::Beginning,
@@ -82,10 +88,10 @@ pub fn run(args: &Args, output: &mut dyn Write) -> Result<Outcome, Failure> {
         None => Start::End,
     };
     let follow = |(source, topic): (_, &str)| {
-        if retry(|| log.topic(topic))?.is_none() {
+        if ask(|| log.topic(topic))?.is_none() {
             return Err(Failure::usage(format!("debug topic {topic} does not exist; sivcar run creates it")));
         }
-        let reader = retry(|| log.reader_from(topic, start))?;
+        let reader = ask(|| log.reader_from(topic, start))?;
         Ok(Followed { source, layout: CompiledLayout::new(source), reader })
     };
     let mut followed = topics.into_iter().map(follow).collect::<Result<Vec<_>, Failure>>()?;
@@ -118,8 +124,11 @@ fn watch<R: Reader>(
     }
 }
 
-/// The sources that the view looks at, each with its debug topic.
-fn topics<'a>(settings: &'a Settings, args: &Args) -> Result<Vec<(&'a Source, &'a str)>, Failure> {
+/// Sources, each with its debug topic.
+type Topics<'a> = Vec<(&'a Source, &'a str)>;
+
+/// The view, and the sources that it looks at, each with its debug topic.
+fn topics<'a>(settings: &'a Settings, args: &Args) -> Result<(&'a View, Topics<'a>), Failure> {
     let Some(view) = settings.views.iter().find(|view| view.name == args.view) else {
         let known = offline::list(settings.views.iter().map(|view| view.name.as_str()));
         return Err(Failure::usage(format!("--view {}: no such view in the configuration; it has {known}", args.view)));
@@ -129,7 +138,7 @@ fn topics<'a>(settings: &'a Settings, args: &Args) -> Result<Vec<(&'a Source, &'
     }
     let wanted = |source: &&Source| args.source.as_ref().is_none_or(|topic| *topic == source.topic);
     let sources = settings.sources.iter().filter(wanted);
-    Ok(sources.filter_map(|source| Some((source, view.topics.get(&source.topic)?.as_str()))).collect())
+    Ok((view, sources.filter_map(|source| Some((source, view.topics.get(&source.topic)?.as_str()))).collect()))
 }
 
 #[cfg(test)]

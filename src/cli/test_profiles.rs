@@ -6,11 +6,12 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use super::exit::{Failure, Outcome, tell};
-use super::{cluster, marks, offline};
+use super::{cluster, marks, offline, unnamed};
 use crate::config::Config;
 use crate::privacy::control::{ControlKey, ControlRecord, ControlValue, Nothing};
 use crate::privacy::settings::{is_domain, is_name};
 use crate::stream::control;
+use crate::stream::log::Log;
 use crate::stream::topics::ensure_control;
 
 /// Adds, withdraws and lists test profiles: views show a record in clear if every id in it is one of a test profile.
@@ -44,12 +45,16 @@ pub struct Which {
 }
 
 /// Runs the command.
-pub fn run(command: &Command, output: &mut dyn Write) -> Result<Outcome, Failure> {
+pub fn run(command: &Command, output: &mut dyn Write, errors: &mut dyn Write) -> Result<Outcome, Failure> {
     match command {
         Command::Add(which) => {
             let (config, key) = which.named()?;
-            ensure_control(&cluster::connect(&config)?, &config.settings.group, config.topics.create)?;
-            change(&config, &ControlRecord { key, value: Some(ControlValue::TestProfile(Nothing {})) }, output)
+            let log = cluster::connect(&config)?;
+            ensure_control(&log, &config.settings.group, config.topics.create)?;
+            let value = Some(ControlValue::TestProfile(Nothing {}));
+            let version = change(&log, &config, &ControlRecord { key: key.clone(), value })?;
+            unnamed::warn(&log, &config, &[key], errors)?;
+            tell(output, &format!("policy version {version}\n"))
         }
         Command::Remove(which) => {
             let (config, key) = which.named()?;
@@ -60,7 +65,16 @@ pub fn run(command: &Command, output: &mut dyn Write) -> Result<Outcome, Failure
                     which.id
                 )));
             }
-            change(&config, &ControlRecord { key, value: None }, output)
+            let log = cluster::connect(&config)?;
+            let held = marks::read(&log, &config.settings.group)?;
+            if !held.table().test_profiles.contains(&(which.workspace.clone(), which.id.clone())) {
+                let Which { workspace, id, .. } = which;
+                return Err(Failure::usage(format!(
+                    "no such test profile: {id:?} in workspace {workspace}; see sivcar test-profiles list"
+                )));
+            }
+            let version = change(&log, &config, &ControlRecord { key, value: None })?;
+            tell(output, &format!("policy version {version}\n"))
         }
         Command::List { config } => {
             let config = offline::config(config)?;
@@ -86,16 +100,15 @@ impl Which {
     }
 }
 
-/// Writes `record` unless it holds already.
-fn change(config: &Config, record: &ControlRecord, output: &mut dyn Write) -> Result<Outcome, Failure> {
+/// Writes `record` unless it holds already; gives the policy version then.
+fn change<L: Log>(log: &L, config: &Config, record: &ControlRecord) -> Result<u64, Failure> {
     let ControlKey::TestProfile { workspace, id } = &record.key else {
         return Err(Failure::failed("this is no test profile"));
     };
     let named = (workspace.clone(), id.clone());
-    let log = cluster::connect(config)?;
-    let control = control::amend(&log, &config.settings.group, |table| {
+    let control = control::amend(log, &config.settings.group, |table| {
         let holds = table.test_profiles.contains(&named) == record.value.is_some();
         Ok(if holds { Vec::new() } else { vec![record.clone()] })
     })?;
-    tell(output, &format!("policy version {}\n", control.table().version))
+    Ok(control.table().version)
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use super::exit::{Failure, Outcome, tell};
 use super::status::Waiting;
-use super::{cluster, marks, offline};
+use super::{cluster, marks, offline, unnamed};
 use crate::config::Config;
 use crate::privacy::control::{ControlKey, ControlRecord, ControlValue, Domain, Moment, PAD_MAX, StageRecord, Table};
 use crate::privacy::mark::EVERYWHERE;
@@ -95,17 +95,17 @@ struct Whose {
 }
 
 /// Runs `stage`.
-pub fn stage(args: &StageArgs, output: &mut dyn Write) -> Result<Outcome, Failure> {
+pub fn stage(args: &StageArgs, output: &mut dyn Write, errors: &mut dyn Write) -> Result<Outcome, Failure> {
     let config = args.whose.config(false)?;
     let workspace = args.whose.workspace.clone();
     let value = StageRecord { stage: args.stage, since: None, at: Some(marks::now()) };
     let key = ControlKey::Stage { workspace: workspace.clone() };
     let record = ControlRecord { key, value: Some(ControlValue::Stage(value)) };
-    change(&config, &record, |table| stage_of(table, &workspace) == args.stage, &args.waiting, output)
+    change(&config, &record, |table| stage_of(table, &workspace) == args.stage, &args.waiting, (output, errors))
 }
 
 /// Runs `domain`.
-pub fn domain(args: &DomainArgs, output: &mut dyn Write) -> Result<Outcome, Failure> {
+pub fn domain(args: &DomainArgs, output: &mut dyn Write, errors: &mut dyn Write) -> Result<Outcome, Failure> {
     let config = args.whose.config(true)?;
     if !is_domain(&args.name) {
         return Err(Failure::usage(format!("--name {:?}: must be 1–256 bytes without control characters", args.name)));
@@ -115,25 +115,37 @@ pub fn domain(args: &DomainArgs, output: &mut dyn Write) -> Result<Outcome, Fail
     let key = ControlKey::Domain { workspace: named.0.clone(), name: named.1.clone() };
     let record = ControlRecord { key, value: Some(ControlValue::Domain(wish.clone())) };
     let holds = |table: &Table| domain_of(table, &named) == wish;
-    change(&config, &record, holds, &args.waiting, output)
+    change(&config, &record, holds, &args.waiting, (output, errors))
 }
 
 /// Runs `reseal`.
-pub fn reseal(args: &ResealArgs, output: &mut dyn Write) -> Result<Outcome, Failure> {
+pub fn reseal(args: &ResealArgs, output: &mut dyn Write, errors: &mut dyn Write) -> Result<Outcome, Failure> {
     let config = args.whose.config(true)?;
     let workspace = args.whose.workspace.clone();
     let asked = Asked::default();
     let holds = |table: &Table| asked.since(table.reseals.get(&workspace));
-    change(&config, &moment(ControlKey::Reseal { workspace: workspace.clone() }), holds, &args.waiting, output)
+    change(
+        &config,
+        &moment(ControlKey::Reseal { workspace: workspace.clone() }),
+        holds,
+        &args.waiting,
+        (output, errors),
+    )
 }
 
 /// Runs `erase`.
-pub fn erase(args: &EraseArgs, output: &mut dyn Write) -> Result<Outcome, Failure> {
+pub fn erase(args: &EraseArgs, output: &mut dyn Write, errors: &mut dyn Write) -> Result<Outcome, Failure> {
     let config = args.whose.config(false)?;
     let workspace = args.whose.workspace.clone();
     let asked = Asked::default();
     let holds = |table: &Table| asked.since(table.erased.get(&workspace));
-    change(&config, &moment(ControlKey::Erased { workspace: workspace.clone() }), holds, &args.waiting, output)
+    change(
+        &config,
+        &moment(ControlKey::Erased { workspace: workspace.clone() }),
+        holds,
+        &args.waiting,
+        (output, errors),
+    )
 }
 
 fn moment(key: ControlKey) -> ControlRecord {
@@ -170,12 +182,13 @@ fn change(
     record: &ControlRecord,
     holds: impl Fn(&Table) -> bool,
     waiting: &Waiting,
-    output: &mut dyn Write,
+    (output, errors): (&mut dyn Write, &mut dyn Write),
 ) -> Result<Outcome, Failure> {
     let log = cluster::connect(config)?;
     ensure_control(&log, &config.settings.group, config.topics.create)?;
     let (written, version) = write(&log, &config.settings.group, record, holds)?;
     let what = if written { "changed" } else { "held already" };
+    unnamed::warn(&log, config, std::slice::from_ref(&record.key), errors)?;
     tell(output, &format!("{what}; policy version {version}\n"))?;
     waiting.wait(&log, config, version)?;
     Ok(Outcome::Done)

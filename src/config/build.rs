@@ -4,7 +4,7 @@
 //! [`mark::check`](crate::privacy::mark::check)) have the last word; here they are only given a place in the file.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path as Folder, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, Deserializer};
 
-use super::error::rephrase;
+use super::error::{NO_WORD, list, rephrase, unknown};
 use super::file::{self, File, Number, Text, nowhere};
 use super::number::{duration, in_range, topic};
 use super::substitute::{Problem, Substituted, substitute};
@@ -51,7 +51,10 @@ fn read(text: &str, around: &Surroundings, hidden: &mut Substituted) -> Result<C
     let problem = |error: toml::de::Error| (error.span().unwrap_or(0..0), rephrase(error.message()));
     let mut root = DeTable::parse(text).map_err(problem)?;
     *hidden = substitute(root.get_mut(), around.environment)?;
-    let mut file = File::deserialize(Deserializer::from(root)).map_err(problem)?;
+    let mut file = File::deserialize(Deserializer::from(root)).map_err(|error| match error.span() {
+        Some(span) if error.message() == NO_WORD => (span.clone(), wanted(text, span, around)),
+        _ => problem(error),
+    })?;
     let instance_is_named = file.instance.is_some();
     let instance = named("instance", file.instance.get_or_insert_with(|| nowhere(around.host.to_owned())))?;
     let mut config = Config { instance, instance_is_named, ..build(&file, around.folder)? };
@@ -59,6 +62,18 @@ fn read(text: &str, around: &Surroundings, hidden: &mut Substituted) -> Result<C
     fill(&mut file);
     config.effective = effective::render(&file, &hidden.places).map_err(|what| (0..0, what))?;
     Ok(config)
+}
+
+/// Which words are wanted at `span`: those that the same file with an empty one there is refused for.
+fn wanted(text: &str, span: Range<usize>, around: &Surroundings) -> String {
+    let with_word = || {
+        let text = format!("{}\"\"{}", text.get(..span.start)?, text.get(span.end..)?);
+        let mut root = DeTable::parse(&text).ok()?;
+        substitute(root.get_mut(), around.environment).ok()?;
+        let error = File::deserialize(Deserializer::from(root)).err()?;
+        unknown(error.message(), "unknown variant `").map(|(_, known)| format!(", one of {}", list(&known)))
+    };
+    format!("the value must be a string{}", with_word().unwrap_or_default())
 }
 
 /// Files as the effective configuration shows them.

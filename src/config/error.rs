@@ -58,13 +58,16 @@ impl ConfigError {
     }
 }
 
+/// What the toml crate says of a value that is no text where a word is wanted.
+pub(super) const NO_WORD: &str = "wanted string or table";
+
 /// The toml crate's text in ours: unknown names with the nearest known one, kinds of values instead of values.
-pub(super) fn rephrase(message: &str) -> String {
+pub(crate) fn rephrase(message: &str) -> String {
     if let Some((name, known)) = unknown(message, "unknown field `") {
         return format!("unknown key {name:?}; {}", suggest(name, &known));
     }
     if let Some((name, known)) = unknown(message, "unknown variant `") {
-        return format!("unknown value {name:?}; known here: {}", list(&known));
+        return format!("unknown value {name:?}; {}", words(name, &known));
     }
     if let Some(name) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         return format!("key {name:?} is missing");
@@ -77,20 +80,32 @@ pub(super) fn rephrase(message: &str) -> String {
     message.lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }
 
+/// What serde says of a word that is none of those it knows, for who sees the word already.
+pub(crate) fn choice(message: &str) -> String {
+    unknown(message, "unknown variant `").map_or_else(|| rephrase(message), |(name, known)| words(name, &known))
+}
+
 /// "did you mean" where a known name is near, else all of them.
 pub(super) fn suggest<T: AsRef<str>>(name: &str, known: &[T]) -> String {
-    let near = known
-        .iter()
-        .map(|known| (strsim::normalized_damerau_levenshtein(name, known.as_ref()), known.as_ref()))
-        .filter(|(likeness, _)| *likeness >= 0.5)
-        .max_by(|left, right| left.0.total_cmp(&right.0));
-    match near {
-        Some((_, known)) => format!("did you mean {known:?}?"),
+    match near(name, known) {
+        Some(near) => format!("did you mean {near:?}?"),
         None => format!("known here: {}", list(known)),
     }
 }
 
-fn list<T: AsRef<str>>(names: &[T]) -> String {
+/// The same of words that are few enough to be shown at any rate.
+fn words(name: &str, known: &[&str]) -> String {
+    let near = near(name, known).map(|near| format!("did you mean {near:?}? ")).unwrap_or_default();
+    format!("{near}known here: {}", list(known))
+}
+
+fn near<'a, T: AsRef<str>>(name: &str, known: &'a [T]) -> Option<&'a str> {
+    let likeness = |known: &'a T| (strsim::normalized_damerau_levenshtein(name, known.as_ref()), known.as_ref());
+    let near = known.iter().map(likeness).filter(|(likeness, _)| *likeness >= 0.5);
+    near.max_by(|left, right| left.0.total_cmp(&right.0)).map(|(_, known)| known)
+}
+
+pub(super) fn list<T: AsRef<str>>(names: &[T]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("{:?}", name.as_ref())).collect();
     quoted.join(", ")
 }

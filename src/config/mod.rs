@@ -34,6 +34,7 @@ use crate::privacy::settings::Settings;
 use crate::stream::transaction::TransactionLimits;
 
 pub use error::ConfigError;
+pub(crate) use error::{choice, rephrase};
 pub(crate) use number::duration;
 
 /// Everything a process knows from its configuration file.

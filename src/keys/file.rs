@@ -50,8 +50,12 @@ fn write(path: &Path, keyset: &Keyset, settle: impl Fn(&Path) -> io::Result<()>)
         settled.and(removed).and_then(|()| File::open(folder(path))?.sync_all())
     });
     written.map_err(|error| {
-        let exists = error.kind() == ErrorKind::AlreadyExists;
-        failed(path, if exists { Problem::FileExists } else { Problem::Unwritable(error.kind()) })
+        let problem = match error.kind() {
+            ErrorKind::AlreadyExists => Problem::FileExists,
+            ErrorKind::NotFound => Problem::NoFolder,
+            kind => Problem::Unwritable(kind),
+        };
+        failed(path, problem)
     })
 }
 

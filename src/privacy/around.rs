@@ -93,6 +93,15 @@ impl Detection {
     }
 }
 
+/// Something around a document that a rule touches.
+pub(super) struct Held<'a> {
+    pub(super) on: On,
+    /// A header's name.
+    pub(super) name: &'a str,
+    pub(super) value: &'a [u8],
+    pub(super) verdict: Verdict,
+}
+
 impl Around<'_> {
     /// The record for the protected topic, with `value`.
     pub(super) fn protected(
@@ -158,12 +167,32 @@ impl Around<'_> {
         verdict.filter(protects).filter(|_| self.policy.stage(self.workspace) == Stage::Enforced)
     }
 
+    /// What holds for the record key. A profile's is sealed, whatever else is asked for.
+    fn verdict_of_key(&self) -> Option<Verdict> {
+        let mut verdict = self.rules.key().or(self.detected.key)?;
+        if self.source.kind == SourceKind::Profile && verdict.protect != Protect::None {
+            verdict.protect = Protect::Encrypt;
+        }
+        Some(verdict)
+    }
+
+    /// What holds for the record key, and for each header that may pass.
+    pub(super) fn held(&self) -> impl Iterator<Item = Held<'_>> {
+        let key = self.record.key.as_deref().zip(self.verdict_of_key());
+        let key = key.map(|(value, verdict)| Held { on: On::Key, name: "", value, verdict });
+        let headers = self.record.headers.iter().enumerate().filter(|(_, header)| self.may_pass(header));
+        key.into_iter().chain(headers.filter_map(|(index, header)| {
+            let verdict = self.verdict(index, header)?;
+            let value = header.value.as_deref().unwrap_or_default();
+            Some(Held { on: On::Header, name: &header.name, value, verdict })
+        }))
+    }
+
     fn key(&self, key: &[u8], sealer: &mut WorkspaceSealer, tally: &mut Tally) -> Result<Option<Vec<u8>>, Reason> {
-        let Some(verdict) = self.enforced(self.rules.key().or(self.detected.key)) else {
+        let Some(verdict) = self.enforced(self.verdict_of_key()) else {
             return Ok(Some(sealer.spare.copy(key)));
         };
         match verdict.protect {
-            _ if self.source.kind == SourceKind::Profile => self.seal(key, sealer, tally).map(Some),
             Protect::Drop => Ok(None),
             Protect::Mask => Ok(masked(verdict.mask)),
             Protect::Encrypt | Protect::None => self.seal(key, sealer, tally).map(Some),

@@ -127,6 +127,14 @@ impl Origins {
     }
 }
 
+/// A copy of a marked value.
+pub(super) struct Copied {
+    /// Where it stands, and what holds for it.
+    pub(super) field: Field,
+    /// The mark of the value, by index.
+    pub(super) of: u32,
+}
+
 /// The copies in `document` of what `fields` found in its parameters, each with what holds for it; those that are hidden alike already
 /// are none.
 ///
@@ -137,7 +145,7 @@ pub(super) fn find(
     located: &Located,
     rules: &Rules,
     fields: &Fields,
-) -> Result<Vec<Field>, Reason> {
+) -> Result<Vec<Copied>, Reason> {
     let (mut texts, mut digits) = (Needles::default(), Needles::default());
     let parameters = located.containers.iter().filter(|(_, holds)| *holds == Holds::Parameters);
     for (container, _) in parameters {
@@ -160,7 +168,7 @@ pub(super) fn find(
         let verdict = own.map_or(found, |own| own.with(&found));
         if own != Some(verdict) {
             canonical::check_numbers(document, node)?;
-            copies.push(Field { node, verdict });
+            copies.push(Copied { field: Field { node, verdict }, of: found.mark });
         }
     }
     Ok(copies)

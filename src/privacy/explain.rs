@@ -1,23 +1,33 @@
-//! Which rule fired where in the record that was protected last, for people who try a policy.
+//! What decided over the record that was protected last, and which rule fired where, for people who try a policy.
 //!
-//! Always holds: of the document only paths are told, and those to whoever has the document. Deliberately not here: what the outputs are
+//! Always holds: of the record only paths and headers' names are told, and those to whoever has the record. Deliberately not here: what the outputs are
 //! ([`Protector::protect`]).
 
+use std::sync::Arc;
+
+use super::around::{Around, Held};
+use super::detect::Detector;
+use super::error::Reason;
+use super::fields::{Field, Fields};
 use super::fold;
-use super::layout::Located;
-use super::mark::Protect;
+use super::layout::{self, Located};
+use super::mark::{On, Protect};
 use super::mask::Mask;
 use super::matcher::{By, Found, Matchers};
-use super::protect::{Protector, document_workspace};
+use super::protect::{Protector, Scratch, document_workspace};
+use super::rules::{Rules, Told, Verdict};
 use super::scan::Document;
-use super::settings::Detection;
+use super::settings::{Detection, Settings, Stage};
+use crate::record::Record;
 
 /// A rule that fired.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Fired {
-    /// Where, from the root; elements as `[]`.
+    /// Whether in the document (`field`), a `header` or the record `key`.
+    pub on: On,
+    /// Where: in the document from the root, elements as `[]`; a header's name; of the record key nothing.
     pub path: String,
-    /// Which: `mark email`, `matcher phone by value`, `id`.
+    /// Which: `mark email`, `matcher phone by value`, `id`, `copy of mark email`.
     pub rule: String,
     /// A view shows the value where its clearance is at least this.
     pub level: u16,
@@ -25,40 +35,117 @@ pub struct Fired {
     pub protect: Protect,
     /// What views without clearance show.
     pub mask: Mask,
-    /// The domain, where the value is sealed.
+    /// The domain, where the value is sealed in one.
     pub domain: Option<String>,
 }
 
+/// What decided over a record.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Explained {
+    /// Its workspace.
+    pub workspace: String,
+    /// What is enforced in that workspace's protected topics.
+    pub stage: Stage,
+    /// Whether it is a test profile's, which views show in clear.
+    pub test: bool,
+    /// What fired: in the document, in its order, then on the record key and on headers.
+    pub fired: Vec<Fired>,
+}
+
 impl Protector {
-    /// What fired in `value`, the document that [`Protector::protect`] took last and without error, of the source with index `source`.
-    pub fn fired(&self, source: usize, value: &str) -> Vec<Fired> {
-        let settings = self.policy.settings();
-        let configured = &settings.sources[source];
-        let document = self.read.document(value);
-        let (located, fields) = (&self.read.located, &self.read.fields);
-        let Ok(workspace) = document_workspace(&self.policy, configured, &document, located) else { return Vec::new() };
-        let rules = self.policy.rules(configured, &workspace);
-        let fired = fields.all().iter().map(|field| {
-            let detected = fields.detected().binary_search_by_key(&field.node, |detected| detected.node);
-            let detected =
-                detected.ok().map(|index| fields.detected()[index]).filter(|_| configured.detection != Detection::Off);
-            let rule = match detected {
-                Some(detected) => matcher(&settings.matchers, detected.found),
-                None => identifier(located, field.node)
-                    .map_or_else(|| format!("mark {}", rules.mark_name(&field.verdict)), str::to_owned),
-            };
-            let verdict = &field.verdict;
-            Fired {
-                path: path(&document, field.node),
-                rule,
-                level: verdict.level,
-                protect: verdict.protect,
-                mask: verdict.mask,
-                domain: (verdict.protect == Protect::Encrypt).then(|| rules.domain(verdict).name.clone()),
-            }
-        });
-        fired.collect()
+    /// What decided over `record`, the one that [`Protector::protect`] took last and without error, of the source with index `source`; `None`
+    /// where it has no document.
+    pub fn explain(&mut self, source: usize, record: &Record) -> Option<Explained> {
+        let policy = Arc::clone(&self.policy);
+        let settings = policy.settings();
+        let source = &settings.sources[source];
+        let Self { read: Scratch { located, fields, within, tape, around: detected }, detector, answers, .. } = self;
+        let text = std::str::from_utf8(record.value.as_deref()?).ok()?;
+        let document = within.document_of(text, tape);
+        let workspace = &*document_workspace(&policy, source, &document, located).ok()?;
+        let rules = policy.rules(source, workspace);
+        let looks = source.detection != Detection::Off;
+        let mut fired: Vec<Fired> = fields
+            .all()
+            .iter()
+            .map(|field| of_field(settings, rules, &document, located, fields, field, looks))
+            .collect();
+        let name = located.event.map(|node| layout::word_text(&document, node));
+        let told = Told::Event(name.as_deref().and_then(|name| rules.event(name)));
+        let event = settings.hooks.event(source.case, name.as_deref());
+        let asked = &settings.hooks.asked(answers, workspace, &source.topic, &event);
+        let around = Around {
+            policy: &policy,
+            source,
+            workspace,
+            rules,
+            told,
+            asked,
+            sealed_input: source.sealed_input,
+            record,
+            detected,
+        };
+        fired.extend(around.held().map(|held| of_held(&settings.matchers, rules, detector, &held)));
+        let test = policy.is_test(workspace, &document, located);
+        Some(Explained { stage: policy.stage(workspace), workspace: workspace.to_owned(), test, fired })
     }
+
+    /// Where the document that was just rejected for `reason` is not as the layout of the source with index `source` says: a path of the layout.
+    pub fn misfit(&self, source: usize, reason: Reason) -> Option<String> {
+        let layout = &self.policy.settings().sources[source].layout;
+        match reason {
+            Reason::LayoutAmbiguous | Reason::LayoutMismatch => self.policy.layout(source).misfit(&self.read.located),
+            Reason::IdMissing => layout.id.as_ref().map(ToString::to_string),
+            Reason::WorkspaceInvalid | Reason::WorkspaceUnknown => layout.workspace.as_ref().map(ToString::to_string),
+            _ => None,
+        }
+    }
+}
+
+/// What fired for a value of the document.
+fn of_field(
+    settings: &Settings,
+    rules: &Rules,
+    document: &Document,
+    located: &Located,
+    fields: &Fields,
+    field: &Field,
+    looks: bool,
+) -> Fired {
+    let Field { node, verdict } = field;
+    let detected = fields.detected().binary_search_by_key(node, |detected| detected.node).ok().filter(|_| looks);
+    let mark = |index: u32| format!("mark {}", rules.told(index).0);
+    let own = match (detected, identifier(located, *node)) {
+        (Some(index), _) => Some(matcher(&settings.matchers, fields.detected()[index].found)),
+        (None, Some(identifier)) => Some(identifier.to_owned()),
+        (None, None) => None,
+    };
+    let copied = fields.copy_of(*node);
+    // without a rule of its own it has that of what it is a copy of
+    let own = own.or_else(|| (copied != Some(verdict.mark)).then(|| mark(verdict.mark)));
+    let copied = copied.map(|of| format!("copy of {}", mark(of)));
+    Fired {
+        on: On::Field,
+        path: path(document, *node),
+        rule: own.into_iter().chain(copied).collect::<Vec<_>>().join(", "),
+        level: verdict.level,
+        protect: verdict.protect,
+        mask: verdict.mask,
+        domain: (verdict.protect == Protect::Encrypt).then(|| rules.domain(verdict).name.clone()),
+    }
+}
+
+/// What fired for the record key or a header.
+fn of_held(matchers: &Matchers, rules: &Rules, detector: &mut Detector, held: &Held) -> Fired {
+    let &Held { on, name, value, verdict } = held;
+    let Verdict { level, protect, mask, .. } = verdict;
+    let found = match on {
+        _ if rules.is_mark(&verdict) => None,
+        On::Header => detector.header(matchers, name, value),
+        _ => detector.record_key(matchers, value),
+    };
+    let rule = found.map_or_else(|| format!("mark {}", rules.mark_name(&verdict)), |found| matcher(matchers, found));
+    Fired { on, path: name.to_owned(), rule, level, protect, mask, domain: None }
 }
 
 fn matcher(matchers: &Matchers, found: Found) -> String {
@@ -98,11 +185,9 @@ fn path(document: &Document, node: usize) -> String {
     path
 }
 
-/// A key as a step of a path, in quotes where it needs them; what a terminal would take for a command is escaped.
+/// A key as a step of a path, in quotes where it needs them.
 fn step(key: &str) -> String {
     let bare = !key.is_empty() && !key.contains(['.', '\'', '*', '[', ']']);
     let shown = key.replace('\'', "''");
-    let shown: String =
-        shown.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect();
     if bare { shown } else { format!("'{shown}'") }
 }

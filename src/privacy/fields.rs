@@ -6,6 +6,7 @@
 
 use super::automaton::{Active, is_named};
 use super::canonical;
+use super::derived::Copied;
 use super::detect::{Detected, Detector, Question};
 use super::error::Reason;
 use super::hook::{self, Asked};
@@ -43,6 +44,8 @@ pub struct Fields {
     noted: Vec<(usize, u32)>,
     /// Strings that nobody could read and that only marks of what may stand within speak of, in document order.
     unread: Vec<usize>,
+    /// Copies of marked values, each with the value's mark, in document order; each is a field too.
+    copied: Vec<(usize, u32)>,
     /// What detection found, in document order; each is a field too.
     detected: Vec<Detected>,
     /// Where nodes stand; noted only where something was detected.
@@ -84,6 +87,7 @@ impl Fields {
         self.own.clear();
         self.noted.clear();
         self.unread.clear();
+        self.copied.clear();
         self.detected.clear();
         self.fired.clear();
         self.points.clear();
@@ -278,6 +282,18 @@ impl Fields {
         };
         fields.extend(forced.filter(|field| !goes(field.node)));
         settle(fields, |found, added| added.with(found));
+    }
+
+    /// Adds copies of marked values, in document order, as [`Fields::force`] does.
+    pub(super) fn add_copies(&mut self, document: &Document, copies: &[Copied]) {
+        self.copied.extend(copies.iter().map(|copy| (copy.field.node, copy.of)));
+        self.force(document, copies.iter().map(|copy| copy.field));
+    }
+
+    /// The mark of the value that `node` is a copy of, by index.
+    pub fn copy_of(&self, node: usize) -> Option<u32> {
+        let found = self.copied.binary_search_by_key(&node, |(copy, _)| *copy);
+        found.ok().map(|index| self.copied[index].1)
     }
 
     /// Whether a container or an id stands at or below `node`.

@@ -39,6 +39,20 @@ pub struct Located {
     pub containers: Vec<(usize, Holds)>,
     /// Per place of the layout's tree, the nodes found there; kept only to reuse the memory.
     found: Vec<Vec<usize>>,
+    /// The place of the layout's tree that the document does not fit, if it was refused.
+    misfit: Option<usize>,
+}
+
+/// What a document has at a place that the layout does not take there.
+struct Misfit {
+    reason: Reason,
+    place: usize,
+}
+
+impl Misfit {
+    fn mismatch(place: usize) -> Self {
+        Self { reason: Reason::LayoutMismatch, place }
+    }
 }
 
 impl Located {
@@ -133,6 +147,24 @@ impl CompiledLayout {
         located.containers.clear();
         (located.workspace, located.event, located.id, located.uuid) = (None, None, None, None);
         self.find(document, 0, 0, &mut located.found);
+        let fit = self.fit(document, located);
+        located.misfit = fit.as_ref().err().map(|misfit| misfit.place);
+        fit.map_err(|misfit| misfit.reason)
+    }
+
+    /// The path of what `located` was refused for, as the layout names it, for a message.
+    pub fn misfit(&self, located: &Located) -> Option<String> {
+        let mut names = Vec::new();
+        let mut at = located.misfit?;
+        while at != 0 {
+            names.push(self.places[at].name.as_str());
+            at = self.places[at].parent;
+        }
+        names.reverse();
+        Some(if names.is_empty() { "$".to_owned() } else { names.join(".") })
+    }
+
+    fn fit(&self, document: &Document, located: &mut Located) -> Result<(), Misfit> {
         let word = |place: Option<usize>| match place {
             Some(place) => self.only(document, place, &located.found),
             None => Ok(None),
@@ -142,14 +174,14 @@ impl CompiledLayout {
         for place in &self.event {
             if let Some(node) = word(Some(*place))?.filter(|node| present(*node)) {
                 if document.node(node).kind != Kind::String {
-                    return Err(Reason::LayoutMismatch);
+                    return Err(Misfit::mismatch(*place));
                 }
                 located.event = Some(node);
                 break;
             }
         }
         let id = |place: Option<usize>| match word(place)?.filter(|node| present(*node)) {
-            Some(node) if !is_id(document, node) => Err(Reason::LayoutMismatch),
+            Some(node) if !is_id(document, node) => Err(Misfit::mismatch(place.unwrap_or(0))),
             node => Ok(node),
         };
         let (id, uuid) = (id(self.id)?, id(self.uuid)?);
@@ -200,7 +232,7 @@ impl CompiledLayout {
     }
 
     /// The one node at `place`, whose ancestors are single objects; `None` where it or one of them is absent, or one is null.
-    fn only(&self, document: &Document, place: usize, found: &[Vec<usize>]) -> Result<Option<usize>, Reason> {
+    fn only(&self, document: &Document, place: usize, found: &[Vec<usize>]) -> Result<Option<usize>, Misfit> {
         if place == 0 {
             return Ok(Some(0));
         }
@@ -209,27 +241,28 @@ impl CompiledLayout {
         match document.node(above).kind {
             Kind::Object => {}
             Kind::Null => return Ok(None),
-            _ => return Err(Reason::LayoutMismatch),
+            _ => return Err(Misfit::mismatch(parent)),
         }
         match found[place].as_slice() {
             [] => Ok(None),
             [node] => Ok(Some(*node)),
-            _ => Err(Reason::LayoutAmbiguous),
+            _ => Err(Misfit { reason: Reason::LayoutAmbiguous, place }),
         }
     }
 
     /// Checks the container at `place` and its ancestors, and notes its objects.
-    fn container(&self, document: &Document, place: usize, holds: Holds, located: &mut Located) -> Result<(), Reason> {
+    fn container(&self, document: &Document, place: usize, holds: Holds, located: &mut Located) -> Result<(), Misfit> {
         let mut at = place;
         while at != 0 {
             at = self.places[at].parent;
             if !located.found[at].iter().all(|node| is_container(document, *node)) {
-                return Err(Reason::LayoutMismatch);
+                return Err(Misfit::mismatch(at));
             }
         }
         let Located { found, containers, .. } = located;
         for node in &found[place] {
-            objects(document, *node, &mut |object| containers.push((object, holds)))?;
+            objects(document, *node, &mut |object| containers.push((object, holds)))
+                .map_err(|()| Misfit::mismatch(place))?;
         }
         Ok(())
     }
@@ -251,7 +284,7 @@ fn is_container(document: &Document, node: usize) -> bool {
 }
 
 /// Gives every object of a container: itself, or those of an array at any depth.
-fn objects(document: &Document, node: usize, give: &mut impl FnMut(usize)) -> Result<(), Reason> {
+fn objects(document: &Document, node: usize, give: &mut impl FnMut(usize)) -> Result<(), ()> {
     match document.node(node).kind {
         Kind::Object => give(node),
         Kind::Null => {}
@@ -260,7 +293,7 @@ fn objects(document: &Document, node: usize, give: &mut impl FnMut(usize)) -> Re
                 objects(document, element, give)?;
             }
         }
-        _ => return Err(Reason::LayoutMismatch),
+        _ => return Err(()),
     }
     Ok(())
 }

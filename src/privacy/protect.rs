@@ -317,7 +317,7 @@ impl Protector {
         if source.derived_copies {
             let copies = derived::find(&document, located, rules, fields).map_err(rejected)?;
             outputs.tally.derived_copies = copies.len() as u64;
-            fields.force(&document, copies.into_iter());
+            fields.add_copies(&document, &copies);
         }
         let sealed_input = source.sealed_input;
         let (workspace, document, detected) = (&*workspace, &document, &*detected);

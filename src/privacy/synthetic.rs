@@ -109,7 +109,7 @@ impl Protector {
         fields.find(&document, &search).map_err(rejected)?;
         if source.derived_copies {
             let copies = derived::find(&document, located, rules, fields).map_err(rejected)?;
-            fields.force(&document, copies.into_iter());
+            fields.add_copies(&document, &copies);
         }
         let profile = Profile { document: &document, located, fields, rules, workspace };
         let attributes = held::attributes(&profile, &moments);

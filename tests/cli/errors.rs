@@ -20,8 +20,10 @@ fn a_wrong_command_line_ends_with_2_and_one_line() {
     );
     bench.refused(
         "keys disable keyset.json --id x",
-        "invalid value 'x' for '--id <ID>': invalid digit found in string; see --help",
+        "invalid value 'x' for '--id <ID>': must be a whole number; see --help",
     );
+    bench.write("marks.toml", "[[mark]]\nworkspace = \"acme\"\non = \"key\"\nlevel = 70000\n");
+    bench.refused("mark --config sivcar.toml --from marks.toml", "marks.toml:1: level must be 0–9999");
     bench.refused(
         "stage --config sivcar.toml --workspace acme off --wait applied --timeout 18446744073709551615",
         "invalid value '18446744073709551615' for '--timeout <SECONDS>': 18446744073709551615 is not in 0..=31536000; see --help",
@@ -138,14 +140,35 @@ fn marks_are_refused_before_a_broker_is_asked() {
     bench.refused(&format!("mark {which} --level 7"), stands);
     bench.refused(
         "mark --config sivcar.toml --workspace acme --on atribute --name email",
-        "invalid value 'atribute' for '--on <WORD>': unknown variant `atribute`, expected one of `attribute`, `parameter`, `field`, `header`, `key`; see --help",
+        "invalid value 'atribute' for '--on <WORD>': did you mean \"attribute\"? known here: \"attribute\", \"parameter\", \"field\", \"header\", \"key\"; see --help",
     );
     bench.refused(
         "mark --config sivcar.toml --workspace acme --on attribute --name email --level 10000",
         "invalid value '10000' for '--level <0-9999>': 10000 is not in 0..=9999; see --help",
     );
     bench.write("marks.toml", "[[mark]]\nworkspace = \"acme\"\non = \"attribute\"\n");
-    bench.refused("mark --config sivcar.toml --from marks.toml", "marks.toml:1: missing field `name`");
+    bench.refused("mark --config sivcar.toml --from marks.toml", "marks.toml:1: key \"name\" is missing");
+    bench.refused("mark --config sivcar.toml --from none.toml", "none.toml: it does not exist; correct --from");
+    for (line, error) in [
+        (
+            "on = \"params\"",
+            "unknown value \"params\"; did you mean \"parameter\"? known here: \"attribute\", \"parameter\", \"field\", \"header\", \"key\"",
+        ),
+        ("on = \"field\"\nlevle = 7", "unknown key \"levle\"; did you mean \"level\"?"),
+        ("on = \"field\"\nlevel = \"high\"", "the value must be an integer, not a string"),
+    ] {
+        bench.write("marks.toml", &format!("[[mark]]\nworkspace = \"acme\"\nname = \"a\"\n{line}\n"));
+        let number = 3 + line.lines().count();
+        bench.refused("mark --config sivcar.toml --from marks.toml", &format!("marks.toml:{number}: {error}"));
+    }
+    bench.refused(
+        "stage --config sivcar.toml --workspace acme enforce",
+        "invalid value 'enforce' for '<STAGE>': did you mean \"enforced\"? known here: \"off\", \"configured\", \"enforced\"; see --help",
+    );
+    bench.refused(
+        "keys generate none/keyset.json",
+        "keyset in file none/keyset.json: its folder does not exist; make it, or correct the path",
+    );
     bench.refused(
         "marks --config sivcar.toml",
         "[kafka]: bootstrap.servers is missing: name at least one broker as host:port",
@@ -186,6 +209,10 @@ fn tail_names_what_it_looks_for_before_a_broker_is_asked() {
         &format!("{tail} --since 10"),
         "invalid value '10' for '--since <DURATION>': DURATION must be a whole number and a unit (ms, s, m or h), as \"100ms\" or \"30s\"; see --help",
     );
+    bench.refused(
+        &format!("{tail} --key 42"),
+        "--key: this is no token; a view shows no other record keys: take one from its output, or compute it as docs/formats.md says",
+    );
     bench.refused(tail, "[kafka]: bootstrap.servers is missing: name at least one broker as host:port");
 }
 
@@ -195,4 +222,28 @@ fn run_tells_what_it_cannot_start_without() {
     let (code, output, errors) = bench.run("run --config sivcar.toml", "");
     let line = "sivcar: [kafka]: bootstrap.servers is missing: name at least one broker as host:port\n";
     assert_eq!((code, output.as_str(), errors.as_str()), (2, "", line));
+}
+
+#[test]
+fn readers_give_up_once_one_question_has_waited_for_a_broker() {
+    let bench = Bench::new();
+    let head = "[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:9\"\n";
+    bench.write("away.toml", &(head.to_owned() + crate::bench::CONFIG));
+    let began = std::time::Instant::now();
+    std::thread::scope(|scope| {
+        for command in [
+            "tail --config away.toml --view debug",
+            "dead-letters list --config away.toml --topic raw.events",
+            "status --config away.toml",
+            "inventory --config away.toml --source raw.events --topic",
+        ] {
+            let bench = &bench;
+            scope.spawn(move || {
+                let (code, _, errors) = bench.run(command, "");
+                assert_eq!((code, errors.contains("no Kafka broker answers at 127.0.0.1:9")), (1, true), "{errors}");
+            });
+        }
+    });
+    // what thirty seconds of patience with questions of ten took
+    assert!(began.elapsed() < std::time::Duration::from_secs(29), "{:?}", began.elapsed());
 }

@@ -60,6 +60,7 @@ fn test_tells_which_rule_fires_where_and_what_every_output_is() {
             "client.id              id                     none; level 9999, mask full\n",
             "params.email           mark email             encrypt as email; level 9999, mask email\n",
             "params.'a.b'[].tel     matcher phone by name  none; level 9999, mask full\n",
+            "header x-mail          matcher email by name  none; level 9999, mask word\n",
             "protected: {{\"workspace\":\"acme\",\"client\":{{\"id\":42}},\"params\":{{\"email\":\"{}\",\"a.b\":[{{\"tel\":\"1\"}}]}}}}\n",
             "  x-mail: bob@example.com\n  sivcar-policy: 4\n",
             "view debug: {{\"workspace\":\"acme\",\"client\":{{\"id\":\"***\"}},\"params\":{{\"email\":\"a***@***.com\",\"a.b\":[{{\"tel\":\"***\"}}]}}}}\n",
@@ -75,7 +76,8 @@ fn test_tells_which_rule_fires_where_and_what_every_output_is() {
         &output
             .replace("tel     ", "tel  ")
             .replace("id              id", "id           id")
-            .replace("email           mark", "email        mark"),
+            .replace("email           mark", "email        mark")
+            .replace("mail          matcher", "mail       matcher"),
         "",
     );
 }
@@ -86,9 +88,10 @@ fn test_tells_programs_the_same() {
     let input = "{\"workspace\":\"acme\", \"params\":{\"email\":\"ann@example.com\",\"n\":1.50,\"n\":2}}\nx\n";
     let output = format!(
         concat!(
-            r#"{{"fired":[{{"path":"params.email","rule":"mark email","protect":"encrypt","domain":"email","level":9999,"mask":"email"}}],"#,
-            r#""protected":{{"headers":[["sivcar-policy","4"]],"value":{{"workspace":"acme", "params":{{"email":"{}","n":1.50,"n":2}}}}}},"#,
-            r#""views":{{"debug":{{"headers":[["sivcar-policy","4"]],"value":{{"workspace":"acme", "params":{{"email":"a***@***.com","n":1.50,"n":2}}}}}}}}}}"#,
+            r#"{{"fired":[{{"on":"field","path":"params.email","rule":"mark email","protect":"encrypt","domain":"email","level":9999,"mask":"email"}}],"#,
+            r#""stage":"enforced","test":false,"workspace":"acme","#,
+            r#""protected":{{"headers":[["sivcar-policy","4"]],"key":null,"value":{{"workspace":"acme", "params":{{"email":"{}","n":1.50,"n":2}}}}}},"#,
+            r#""views":{{"debug":{{"headers":[["sivcar-policy","4"]],"key":null,"value":{{"workspace":"acme", "params":{{"email":"a***@***.com","n":1.50,"n":2}}}}}}}}}}"#,
             "\n\n"
         ),
         ANN
@@ -109,12 +112,93 @@ fn test_escapes_what_a_terminal_would_take_for_a_command() {
     bench.write("detect.toml", &crate::bench::CONFIG.replacen("protected = \"protected.events\"\n", detection, 1));
     let shown = |value: &str| format!(r#"{{"workspace":"acme","params":{{"x\u001b[31m":{{"email":"{value}"}}}}}}"#);
     let output = format!(
-        "params.'x\\u{{1b}}[31m'.email  matcher email by name  none; level 9999, mask word\n\
+        "params.'x\\u001b[31m'.email  matcher email by name  none; level 9999, mask word\n\
          protected: {}\n  sivcar-policy: 4\nview debug: {}\n  sivcar-policy: 4\n\n",
         shown("ann"),
         shown("a***")
     );
     bench.expect("test --config detect.toml --source raw.events", shown("ann"), 0, &output, "");
+}
+
+/// A policy with all that decides beside marks in a document.
+fn tried() -> Bench {
+    let bench = Bench::new();
+    let copies = "protected = \"protected.events\"\nderived-copies = true\n";
+    let rest = r#"
+[[workspace]]
+id = "acme"
+[[workspace]]
+id = "beta"
+stage = "off"
+[[test-profile]]
+workspace = "acme"
+id = "7"
+[[mark]]
+workspace = "*"
+on = "header"
+name = "x-mail"
+[[mark]]
+workspace = "*"
+on = "key"
+protect = "mask"
+"#;
+    bench.write("try.toml", &(crate::bench::CONFIG.replacen("protected = \"protected.events\"\n", copies, 1) + rest));
+    bench
+}
+
+#[test]
+fn test_tells_what_decides_beside_marks_in_the_document() {
+    let bench = tried();
+    let test = "test --config try.toml --source raw.events --key ann --header x-mail=ann@example.com";
+    for (input, told) in [
+        (
+            r#"{"workspace":"acme","params":{"email":"ann-example","note":"to Ann-Example"}}"#,
+            "params.note copy of mark email encrypt as email; level 9999, mask email",
+        ),
+        (
+            r#"{"workspace":"acme","params":{"email":"ann@example.com","note":"to ann@example.com"}}"#,
+            "params.note matcher email by a part of the value, copy of mark email encrypt as email; level 9999, mask full",
+        ),
+        (
+            r#"{"workspace":"acme","client":{"email":"bob@example.com"},"params":{"email":"bob@example.com"}}"#,
+            "client.email mark email encrypt as email; level 9999, mask full",
+        ),
+        (r#"{"workspace":"acme"}"#, "header x-mail mark x-mail encrypt; level 9999, mask full"),
+        (r#"{"workspace":"acme"}"#, "record key mark key mask; level 9999, mask full"),
+        (r#"{"workspace":"acme"}"#, "(record key): ***"),
+        (r#"{"workspace":"beta"}"#, "workspace beta is in stage off: protected topics enforce nothing"),
+        (r#"{"workspace":"beta"}"#, "(record key): ann"),
+        (r#"{"workspace":"acme","client":{"id":7}}"#, "a test profile's: views show it in clear"),
+        ("{\"workspace\":\"acme\",\"n\":\"a\u{202e}b\"}", r#"view debug: {"workspace":"acme","n":"a\u202eb"}"#),
+        ("{\"workspace\":\"acme\",\t\"n\":1}", r#"protected: {"workspace":"acme", "n":1}"#),
+    ] {
+        let (code, output, errors) = bench.run(test, input);
+        let lines: Vec<String> =
+            output.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        assert_eq!((code, errors.as_str()), (0, ""), "{input}");
+        assert!(lines.contains(&told.to_owned()), "{told}\n{lines:#?}");
+    }
+    let (_, output, _) = bench.run("test --config try.toml --source raw.events", r#"{"workspace":"acme"}"#);
+    assert!(!output.contains("record key"), "{output}");
+}
+
+#[test]
+fn test_names_the_path_at_which_a_document_is_not_as_the_layout_says() {
+    let bench = tried();
+    for (source, input, told) in [
+        ("raw.events", r#"{"workspace":"acme","client":7}"#, "layout_mismatch: client"),
+        ("raw.events", r#"{"workspace":"acme","Params":{"attributes":[1]}}"#, "layout_mismatch: params.attributes"),
+        ("raw.events", r#"{"workspace":"acme","action":1}"#, "layout_mismatch: action"),
+        ("raw.events", r#"{"workspace":"acme","client":{"uuid":1.5}}"#, "layout_mismatch: client.uuid"),
+        ("raw.events", r#"{"workspace":"acme","client":{},"client":{}}"#, "layout_ambiguous: client"),
+        ("raw.events", r#"{"client":{"id":1}}"#, "workspace_invalid: workspace"),
+        ("raw.events", r#"{"workspace":"gamma"}"#, "workspace_unknown: workspace"),
+        ("raw.users", r#"{"workspace":"acme","attributes":{}}"#, "id_missing: id"),
+        ("raw.events", "[]", "root_not_object"),
+    ] {
+        let test = format!("test --config try.toml --source {source}");
+        bench.expect(&test, input, 1, "\n", &format!("line 1: {told}\n"));
+    }
 }
 
 #[test]

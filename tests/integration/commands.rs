@@ -141,8 +141,7 @@ fn a_day_of_an_operator() {
 
     // a mark acts on the live stream
     let mark = "mark --config i.toml --workspace acme --on parameter --name code --by ann";
-    let warning =
-        "warning: nothing else names workspace acme: no source, domain or other mark; if it is mistyped, unmark it\n";
+    let warning = "warning: nothing else names workspace acme: no source, domain, stage or mark; is it mistyped?\n";
     for output in ["1 marked, 0 held already; policy version 7\n", "0 marked, 1 held already; policy version 7\n"] {
         assert_eq!(site.run(mark), (0, output.to_owned(), warning.to_owned()));
     }
@@ -163,6 +162,8 @@ fn a_day_of_an_operator() {
         "unmark --config i.toml --workspace acme --on parameter --name code",
         "1 withdrawn; policy version 9\n",
     );
+
+    mistype(&site, warning);
 
     // what is rejected is listed, opened and replayed
     write(&site, 1, r#"{"workspace":"acme","email":"canary-4711""#);
@@ -196,6 +197,19 @@ fn a_day_of_an_operator() {
     sidecar.drain();
     let report = site.check(&site.checker(&["@example.com", "canary-4711"]));
     assert_eq!(report.rejected.get("json_syntax"), Some(&2));
+}
+
+/// What a mistyped workspace or id comes to is told.
+fn mistype(site: &Site, warning: &str) {
+    for (command, held) in [
+        ("stage --config i.toml --workspace acme enforced", "held already; policy version 9\n"),
+        ("domain --config i.toml --workspace acme --name email", "held already; policy version 9\n"),
+    ] {
+        assert_eq!(site.run(command), (0, held.to_owned(), warning.to_owned()), "{command}");
+    }
+    let removed = site.run("test-profiles remove --config i.toml --workspace acme --id 7");
+    let none = "sivcar: no such test profile: \"7\" in workspace acme; see sivcar test-profiles list\n";
+    assert_eq!(removed, (2, String::new(), none.to_owned()));
 }
 
 fn set_mode(file: &Path, mode: u32) {

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 
-use super::{WAIT, retry};
+use super::WAIT;
+use crate::cli::cluster::{ask, retry};
 use crate::cli::exit::Failure;
 use crate::privacy::dead_letter::Envelope;
 use crate::privacy::error::Reason;
@@ -60,7 +61,7 @@ pub fn oldest<L: Log, T>(
     select: &Select,
     keep: impl Fn(Record) -> T,
 ) -> Result<Page<T>, Failure> {
-    if retry(|| log.topic(topic))?.is_none() {
+    if ask(|| log.topic(topic))?.is_none() {
         return Err(Failure::usage(format!("dead-letter topic {topic} does not exist; nothing was rejected yet")));
     }
     let after = select.after.map(|place| age(log, topic, select, place)).transpose()?;

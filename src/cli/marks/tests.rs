@@ -90,5 +90,5 @@ fn a_file_of_marks_is_read_whole_or_refused_with_its_line() {
     assert_eq!((wishes[0].1.protect, wishes[0].1.level), (Protect::Drop, 9999));
     assert_eq!((wishes[1].1.level, wishes[1].1.by.as_deref()), (5, Some("ann")));
     let error = read(&two.replace("by =", "who =")).expect_err("there is no such key");
-    assert!(format!("{error:?}").contains("marks.toml:11: unknown field `who`"), "{error:?}");
+    assert!(format!("{error:?}").contains(r#"marks.toml:11: unknown key \"who\""#), "{error:?}");
 }

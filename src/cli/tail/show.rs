@@ -8,6 +8,7 @@ use std::fmt::Write;
 
 use owo_colors::{OwoColorize, Stream, Style};
 
+use super::super::harmless::harmless;
 use crate::privacy::layout::{self, CompiledLayout, Located};
 use crate::privacy::protect::POLICY_HEADER;
 use crate::privacy::scan::{self, Document, Kind, Limits, Tape};
@@ -181,25 +182,6 @@ fn leaves(document: &Document, node: usize, path: &mut String, rows: &mut Vec<(S
 
 fn coloured(text: &str, style: Style) -> String {
     text.if_supports_color(Stream::Stdout, |text| text.style(style)).to_string()
-}
-
-/// `text` with what could steer a terminal escaped.
-fn harmless(text: &str) -> Cow<'_, str> {
-    let steers = |char: char| {
-        char.is_control()
-            || matches!(char, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(steers) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len());
-    for char in text.chars() {
-        let _ = match steers(char) {
-            true => write!(out, "\\u{:04x}", u32::from(char)),
-            false => write!(out, "{char}"),
-        };
-    }
-    Cow::Owned(out)
 }
 
 /// Milliseconds since the Unix epoch as date and time in UTC, by the civil calendar (H. Hinnant's days from civil, backwards).

@@ -63,7 +63,7 @@ fn it_ends_after_so_many_that_were_shown_or_when_nobody_looks() {
 fn the_topics_are_those_of_the_view() {
     let settings = settings();
     let found = |text: &str| {
-        topics(&settings, &args(text)).map(|found| found.iter().map(|(_, topic)| topic.to_string()).collect())
+        topics(&settings, &args(text)).map(|(_, found)| found.iter().map(|(_, topic)| topic.to_string()).collect())
     };
     assert_eq!(found("--view debug"), Ok(vec!["view".to_owned()]));
     assert_eq!(found("--view debug --source raw"), Ok(vec!["view".to_owned()]));

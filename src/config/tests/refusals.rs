@@ -53,6 +53,12 @@ fn every_refusal_in_a_section_says_where_and_what() {
             "layout = \"segment\"\n",
             "f:5:9: source \"raw\": names no workspace, nor does its layout; set workspace = \"…\"",
         ),
+        ("case = true\n", "f:9:8: the value must be a string, one of \"fold\", \"exact\""),
+        (
+            "detection = [\"encrypt\"]\n",
+            "f:9:13: the value must be a string, one of \"off\", \"report\", \"encrypt\", \"mask\", \"drop\"",
+        ),
+        ("case = \"exat\"\n", "f:9:8: unknown value \"exat\"; did you mean \"exact\"? known here: \"fold\", \"exact\""),
         ("case = \"fuzzy\"\n", "f:9:8: unknown value \"fuzzy\"; known here: \"fold\", \"exact\""),
         ("[[layout]]\nname = \"segment\"\n", "f:10:8: layout \"segment\" is built in; choose another name"),
         ("[[layout]]\nname = \"l\"\n[[layout]]\nname = \"l\"\n", "f:12:8: layout \"l\" is configured twice"),
