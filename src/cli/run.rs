@@ -44,7 +44,7 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
     telemetry::hide_panics();
     let log = cluster::connect(&config)?;
     let sources = config.settings.sources.iter().map(|source| source.topic.as_str());
-    let metrics = Arc::new(Metrics::new(sources).of_workers(config.workers));
+    let metrics = Arc::new(Metrics::new(&config.settings.group, sources).of_process(config.workers));
     let shared: Arc<OnceLock<Arc<Context<Kafka>>>> = Arc::default();
     let asked = shared.clone();
     let server = Server::start(config.listen, Health::new(move || ready(asked.get()), metrics.clone()))?;

@@ -9,7 +9,7 @@ use super::*;
 const LOOPBACK: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
 
 fn server(ready: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Server {
-    Server::start(LOOPBACK.into(), Health::new(ready, Arc::new(Metrics::new(["raw"])))).expect("a port is free")
+    Server::start(LOOPBACK.into(), Health::new(ready, Arc::new(Metrics::new("shop", ["raw"])))).expect("a port is free")
 }
 
 /// Status, head and body of one request.
@@ -73,7 +73,7 @@ fn metrics_are_in_prometheus_text_format() {
 fn a_taken_address_is_an_error_that_names_it() {
     let first = server(|| Ok(()));
     let address = first.address();
-    let second = Server::start(address, Health::new(|| Ok(()), Arc::new(Metrics::new(["raw"]))));
+    let second = Server::start(address, Health::new(|| Ok(()), Arc::new(Metrics::new("shop", ["raw"]))));
     assert_eq!(
         second.map(|_| ()).expect_err("is taken").to_string(),
         format!("http cannot listen on {address}: address in use; set [http] listen to another address")

@@ -27,11 +27,12 @@ pub enum Reason {
     NumberOutOfRange,
     OutputTooLarge,
     BrokerRefused,
+    ClearUnderMark,
 }
 
 impl Reason {
     /// Every reason, for tables and metrics.
-    pub const ALL: [Reason; 20] = [
+    pub const ALL: [Reason; 21] = [
         Reason::TooLarge,
         Reason::NotUtf8,
         Reason::ByteOrderMark,
@@ -52,6 +53,7 @@ impl Reason {
         Reason::NumberOutOfRange,
         Reason::OutputTooLarge,
         Reason::BrokerRefused,
+        Reason::ClearUnderMark,
     ];
 
     /// The reason's code, lower case with underscores; never changes once released.
@@ -77,6 +79,7 @@ impl Reason {
             Reason::NumberOutOfRange => "number_out_of_range",
             Reason::OutputTooLarge => "output_too_large",
             Reason::BrokerRefused => "broker_refused",
+            Reason::ClearUnderMark => "clear_under_mark",
         }
     }
 }

@@ -55,8 +55,8 @@ impl Page<'_> {
             handled: 0,
         };
         splice(document, &mut editor, None, &mut bytes)?;
-        if editor.enforced {
-            editor.tally.clear_under_mark = fields.all().len().abs_diff(editor.handled) as u64;
+        if editor.enforced && editor.handled != fields.all().len() {
+            return Err(Reason::ClearUnderMark);
         }
         outputs.protected = around.protected(Some(bytes), sealer, &mut outputs.tally)?;
         for (index, view, topic) in views_of(policy, source) {

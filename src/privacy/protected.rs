@@ -1,7 +1,7 @@
 //! What a protected topic gets of a document: marked values sealed, masked or removed.
 //!
 //! Always holds, in the stage `enforced`: no value under a mark that protects is copied; the number of fields that were dealt with
-//! is counted against the number found, so that a slip shows as [`Tally::clear_under_mark`]. A string that looks like a token is
+//! is counted against the number found, so that a slip rejects the record ([`Reason::ClearUnderMark`]). A string that looks like a token is
 //! sealed like any other value unless the source's writers are as trusted as we.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -11,8 +11,6 @@ pub struct Tally {
     pub fields: Actions,
     /// What happened to fields in all views together.
     pub views: Actions,
-    /// Fields under a mark that would have left in clear. Anything but 0 is a bug, and the record must not leave.
-    pub clear_under_mark: u64,
     /// Members of the root that were named as sivcar's own, and removed.
     pub own_removed: u64,
     /// Values that were treated as the marked parameter that they hold a copy of.
@@ -69,7 +67,6 @@ impl AddAssign<&Tally> for Tally {
         let Tally {
             fields,
             views,
-            clear_under_mark,
             own_removed,
             derived_copies,
             tokens_passed,
@@ -80,7 +77,6 @@ impl AddAssign<&Tally> for Tally {
         } = other;
         self.fields += *fields;
         self.views += *views;
-        self.clear_under_mark += clear_under_mark;
         self.own_removed += own_removed;
         self.derived_copies += derived_copies;
         self.tokens_passed += tokens_passed;

@@ -138,6 +138,12 @@ impl<L: Log> Worker<L> {
         if stale != self.stale {
             self.stale = stale;
             self.context.tell(&Happening::Stale { worker: self.number, stale });
+            for (partition, task) in self.tasks.iter().filter(|(_, task)| task.is_open()) {
+                self.context.tell(&match stale {
+                    true => Happening::Paused { partition },
+                    false => Happening::Opened { partition, position: task.position },
+                });
+            }
             if stale {
                 self.rewind()?;
             }
@@ -202,7 +208,9 @@ impl<L: Log> Worker<L> {
                 task.state = TaskState::Open;
                 // what could not be paused is sought like what was
                 task.paused |= std::mem::take(&mut task.missed);
-                self.context.tell(&Happening::Opened { partition, position: task.position });
+                if !self.stale {
+                    self.context.tell(&Happening::Opened { partition, position: task.position });
+                }
                 continue;
             }
             let confirmed = self.context.current.confirmed().filter(|confirmed| confirmed.asked >= task.learned);
@@ -279,6 +287,13 @@ impl<L: Log> Worker<L> {
                 unstable: (bounds.high - bounds.stable).max(0),
                 age: since.map(|since| now.saturating_sub(since)),
             });
+            if let Some(store) = &task.store {
+                self.context.tell(&Happening::Held {
+                    partition: &partition,
+                    bytes: store.bytes(),
+                    most: self.context.plan.state_bytes,
+                });
+            }
             if let (0, Some(task)) = (records, self.tasks.get_mut(&partition)) {
                 task.caught_up = Some(now);
             }

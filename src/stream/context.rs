@@ -119,7 +119,7 @@ pub struct Context<L: Log> {
 impl<L: Log> Context<L> {
     /// A process over `log`, whose topics were found to be as they must be.
     pub fn new(log: L, plan: Plan, keyring: Arc<Keyring>, facts: Facts, observer: Arc<dyn Observer>) -> Self {
-        Self {
+        let context = Self {
             log,
             ready: Ready::of(plan.workers),
             current: Current::new(plan.max_staleness),
@@ -132,6 +132,17 @@ impl<L: Log> Context<L> {
             observer,
             stop: Stop::default(),
             plan,
+        };
+        context.tell_partitions();
+        context
+    }
+
+    /// Tells how many partitions the sources have.
+    pub(super) fn tell_partitions(&self) {
+        for (route, count) in self.plan.routes.iter().zip(&self.facts.load().sources) {
+            if let Ok(count) = count {
+                self.tell(&Happening::Partitions { source: &route.source, count: *count });
+            }
         }
     }
 

@@ -28,12 +28,17 @@ const CONTROL_BATCH_BYTES: usize = 65_536;
 /// How long the topic may take to be read to its end, and an amendment to be made.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// How often that is told while it lasts: a client without brokers complains many times a second.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
+
 /// The control topic's reader and what it has read.
 pub struct ControlTable<L: Log> {
     topic: Arc<str>,
     reader: L::Reader,
     table: Table,
     batch: Vec<Fetched>,
+    /// When it was last told that nothing can be read.
+    told: Option<Instant>,
 }
 
 impl<L: Log> ControlTable<L> {
@@ -41,7 +46,19 @@ impl<L: Log> ControlTable<L> {
     pub fn open(log: &L, group: &str) -> Result<Self, Error> {
         let topic = control_topic(group);
         let reader = retry(PATIENCE, || log.reader(&topic, None))?;
-        Ok(Self { topic: topic.into(), reader, table: Table::default(), batch: Vec::new() })
+        Ok(Self::new(topic.into(), reader))
+    }
+
+    fn new(topic: Arc<str>, reader: L::Reader) -> Self {
+        Self { topic, reader, table: Table::default(), batch: Vec::new(), told: None }
+    }
+
+    /// Tells that nothing can be read for now, and while that lasts, now and then.
+    fn tell_unread(&mut self, detail: &str) {
+        if self.told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
+            self.told = Some(Instant::now());
+            tracing::warn!(detail, "the control topic cannot be read");
+        }
     }
 
     /// What was read so far.
@@ -53,7 +70,7 @@ impl<L: Log> ControlTable<L> {
     fn poll(&mut self, wait: Duration) -> Result<bool, Error> {
         match self.reader.poll(wait, &mut self.batch) {
             Ok(()) => {}
-            Err(Fault::Retry(detail)) => tracing::warn!(detail, "the control topic cannot be read"),
+            Err(Fault::Retry(detail)) => self.tell_unread(&detail),
             Err(Fault::OutOfRange(detail, _)) => return Err(went_backwards(&self.topic, &detail)),
             Err(fault) => return Err(fault.into()),
         }

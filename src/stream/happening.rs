@@ -52,6 +52,11 @@ pub enum Happening<'a> {
         /// The version that this process has.
         version: u64,
     },
+    /// A task's records wait until the control topic's end is confirmed again; then it is told open anew.
+    Paused {
+        /// The task.
+        partition: &'a Partition,
+    },
     /// A task was revoked or lost.
     Closed {
         /// The task.
@@ -126,6 +131,22 @@ pub enum Happening<'a> {
         /// Sightings that wait until they are seen again.
         held_back: u64,
     },
+    /// How many partitions a source has.
+    Partitions {
+        /// Its topic.
+        source: &'a str,
+        /// As many.
+        count: i32,
+    },
+    /// What a task's profiles take.
+    Held {
+        /// The task.
+        partition: &'a Partition,
+        /// Bytes of memory.
+        bytes: usize,
+        /// As many as they may take.
+        most: usize,
+    },
     /// How far a task is behind.
     Lag {
         /// The task.
@@ -196,7 +217,12 @@ impl Happening<'_> {
             Happening::Alerts { written, .. } if *written > 0 => {
                 tracing::info!(written, "alerts: detection found something where it had not before");
             }
-            Happening::Walked { .. } | Happening::Lag { .. } | Happening::Alerts { .. } => {}
+            Happening::Walked { .. }
+            | Happening::Lag { .. }
+            | Happening::Alerts { .. }
+            | Happening::Paused { .. }
+            | Happening::Partitions { .. }
+            | Happening::Held { .. } => {}
         }
     }
 }

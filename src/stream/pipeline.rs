@@ -89,9 +89,6 @@ impl Pipeline {
 
     /// Appends the outputs of `input`, or its dead letter where it is rejected, and counts which. A profile's record has its task's
     /// profiles in `hand`.
-    ///
-    /// # Errors
-    /// [`Fault::Fatal`] where the core would let a marked value pass in clear: a bug, and nothing of the batch may leave.
     pub(super) fn process(
         &mut self,
         source: usize,
@@ -167,11 +164,6 @@ impl Pipeline {
         made: &mut Outputs,
         outputs: &mut Vec<Outgoing>,
     ) -> Result<(), Fault> {
-        if made.tally.clear_under_mark > 0 {
-            return Err(Fault::Fatal(
-                "a marked value would leave in clear; this is a bug, please report it".to_owned(),
-            ));
-        }
         let route = &self.routes[source];
         let partition = Some(partition);
         let record = std::mem::take(&mut made.protected);

@@ -18,7 +18,7 @@ use crate::record::Partition;
 /// ```
 ///
 /// From each state a task goes when its partition is revoked or lost. While the control table is stale, open tasks are
-/// paused and stay `Open`.
+/// paused and stay `Open`, though they are told as paused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaskState {
     /// Its last outputs were made under a newer policy than this process has read.

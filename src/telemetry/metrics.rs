@@ -3,6 +3,8 @@
 //! Always holds: what is in the table is what is exposed, each series whose labels are known beforehand from the start, at
 //! 0, so that an alert can rest on it. Each [`Metrics`] has a registry of its own: two processes in one test do not mix.
 
+#[cfg(target_os = "linux")]
+use prometheus::process_collector::ProcessCollector;
 use prometheus::{GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use crate::privacy::error::Reason;
@@ -96,14 +98,14 @@ macro_rules! metrics {
 }
 
 metrics! {
-    build_info: IntGaugeVec "sivcar_build_info" ["version"] "1, under the version of this process";
+    build_info: IntGaugeVec "sivcar_build_info" ["version", "group"] "1, under the version of this process and its group";
     policy_version: IntGaugeVec "sivcar_policy_version" [] "Version of the policy in force: offset of the last control record, plus 1";
     policy_stale: IntGaugeVec "sivcar_policy_stale" ["worker"] "1 while the end of the control topic cannot be confirmed and the worker's tasks pause";
     records: IntCounterVec "sivcar_records_total" ["source", "outcome"] "Records read and committed, by what became of them: protected or dead_letter";
     dead_letters: IntCounterVec "sivcar_dead_letters_total" ["source", "reason"] "Records rejected and committed to the dead letters, by reason code";
     output_bytes: IntCounterVec "sivcar_output_bytes_total" [] "Bytes of all committed outputs: keys, values and headers";
     fields: IntCounterVec "sivcar_fields_total" ["source", "output", "action"] "Fields that a rule named, by output (protected or views) and what was done: sealed, masked, dropped or kept";
-    clear_fields: IntCounterVec "sivcar_clear_fields_under_mark_total" ["source"] "Fields under a mark that would have left in clear; anything but 0 is a bug";
+    clear_fields: IntCounterVec "sivcar_clear_fields_under_mark_total" ["source"] "Records rejected for a field under a mark that would have left in clear; anything but 0 is a bug";
     own_removed: IntCounterVec "sivcar_own_members_removed_total" ["source"] "Incoming _pii members that were removed";
     derived_copies: IntCounterVec "sivcar_derived_copies_total" ["source"] "Values that were treated as the marked parameter that they hold a copy of";
     alerts: IntCounterVec "sivcar_alerts_total" ["outcome"] "First sightings of what looks like personal data and no mark names: written to the alerts topic, or held_back for there was no room";
@@ -113,7 +115,7 @@ metrics! {
     commit_seconds: HistogramVec "sivcar_commit_seconds" [] "Time that sending the offsets and committing a transaction took";
     aborts: IntCounterVec "sivcar_aborts_total" ["reason"] "Transactions aborted and their batches repeated, by reason";
     unknown_commits: IntCounterVec "sivcar_unknown_commits_total" ["outcome"] "Commits whose outcome was unknown, by what was found: committed, aborted or lost";
-    task_open: IntGaugeVec "sivcar_task_open" ["source", "partition"] "1 while records of this task are processed, 0 while it waits or is stopped; absent where another process has it";
+    task_open: IntGaugeVec "sivcar_task_open" ["source", "partition"] "1 while records of this task are processed, 0 while it waits, is paused or is stopped; absent where another process has it";
     task_stops: IntCounterVec "sivcar_task_stops_total" ["source", "reason"] "Tasks stopped until a person has looked, by reason";
     synthetic: IntCounterVec "sivcar_synthetic_events_total" ["source"] "Synthetic profile.updated events committed, by the source of the profiles";
     rewritten: IntCounterVec "sivcar_profiles_rewritten_total" ["source"] "Profiles that were written anew because a mark became effective or their workspace is sealed anew";
@@ -121,6 +123,8 @@ metrics! {
     abandoned: IntCounterVec "sivcar_profiles_abandoned_total" ["source"] "Profiles that could not be settled: their documents went to the dead letters";
     backfill: IntGaugeVec "sivcar_backfill_remaining_profiles" ["source", "partition"] "Profiles that the walk under way has not looked at yet";
     restored: IntGaugeVec "sivcar_restored_records" ["source", "partition"] "Changelog records read by the task's last restore, while it goes on and after";
+    partitions: IntGaugeVec "sivcar_source_partitions" ["source"] "Partitions of the source's topic: as many tasks have to be open in all processes together";
+    state_ratio: GaugeVec "sivcar_state_budget_ratio" ["source", "partition"] "Part of task-bytes under [state] that the task's profiles take; above 1 it stops";
     hanging: IntCounterVec "sivcar_hanging_transactions_total" ["source"] "Restores held up by a transaction that has not ended for longer than it may take";
     lag_records: IntGaugeVec "sivcar_lag_records" ["source", "partition"] "High watermark minus the own next offset";
     lag_unstable: IntGaugeVec "sivcar_lag_unstable_records" ["source", "partition"] "High watermark minus last stable offset: a transaction that hangs upstream";
@@ -128,17 +132,22 @@ metrics! {
 }
 
 impl Metrics {
-    /// The metrics of a process that reads `sources` (topics, in the configuration's order).
-    pub fn new(sources: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    /// The metrics of a process of `group` that reads `sources` (topics, in the configuration's order).
+    pub fn new(group: &str, sources: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let metrics = Self::register(sources.into_iter().map(Into::into).collect())
             .expect("the table's names are distinct and of Prometheus' grammar, as a test of it shows");
-        metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        metrics.build_info.with_label_values(&[env!("CARGO_PKG_VERSION"), group]).set(1);
         metrics.begin();
         metrics
     }
 
-    /// The same, in a process of so many workers: what each tells of itself stands at 0 from the start.
-    pub fn of_workers(self, workers: usize) -> Self {
+    /// The same, of this whole process: what each of so many workers tells of itself stands at 0 from the start; and, on Linux, the
+    /// `process_*` metrics that every client of Prometheus has.
+    pub fn of_process(self, workers: usize) -> Self {
+        #[cfg(target_os = "linux")]
+        self.registry
+            .register(Box::new(ProcessCollector::for_self()))
+            .expect("no name of the table begins with process_, as a test of it shows");
         for worker in 0..workers {
             self.policy_stale.with_label_values(&[worker.to_string()]);
         }

@@ -5,6 +5,7 @@
 
 use super::metrics::Metrics;
 use crate::keys::KeysError;
+use crate::privacy::error::Reason;
 use crate::privacy::tally::{Actions, Tally};
 use crate::record::Partition;
 use crate::stream::happening::{Happening, Observer};
@@ -20,7 +21,7 @@ impl Observer for Metrics {
             Happening::Aborted { reason, .. } => self.aborts.with_label_values(&[*reason]).inc(),
             Happening::Resolved { outcome, .. } => self.unknown_commits.with_label_values(&[*outcome]).inc(),
             Happening::Opened { partition, .. } => self.open(partition, 1),
-            Happening::Waiting { partition, .. } => self.open(partition, 0),
+            Happening::Waiting { partition, .. } | Happening::Paused { partition } => self.open(partition, 0),
             Happening::Closed { partition, .. } => self.closed(partition),
             Happening::Stopped { partition, reason, .. } => {
                 self.open(partition, 0);
@@ -46,6 +47,13 @@ impl Observer for Metrics {
                 self.alerts.with_label_values(&["written"]).inc_by(*written);
                 self.alerts.with_label_values(&["held_back"]).inc_by(*held_back);
             }
+            Happening::Partitions { source, count } => {
+                self.partitions.with_label_values(&[*source]).set((*count).into());
+            }
+            Happening::Held { partition, bytes, most } => {
+                let labels = [&*partition.topic, &partition.number.to_string()];
+                self.state_ratio.with_label_values(&labels).set(*bytes as f64 / *most as f64);
+            }
             Happening::Lag { partition, records, unstable, age } => {
                 let labels = [&*partition.topic, &partition.number.to_string()];
                 self.lag_records.with_label_values(&labels).set(*records);
@@ -57,7 +65,7 @@ impl Observer for Metrics {
 }
 
 impl Metrics {
-    /// What was done to fields. One under a mark that would have left in clear is a bug, and logged as one.
+    /// What was done to fields.
     fn done(&self, source: &str, tally: &Tally) {
         for (output, actions) in [("protected", &tally.fields), ("views", &tally.views)] {
             let Actions { sealed, masked, dropped, kept } = *actions;
@@ -65,10 +73,6 @@ impl Metrics {
                 self.fields.with_label_values(&[source, output, action]).inc_by(count);
             }
         }
-        if tally.clear_under_mark > 0 {
-            tracing::error!(source, count = tally.clear_under_mark, "fields under a mark would have left in clear");
-        }
-        self.clear_fields.with_label_values(&[source]).inc_by(tally.clear_under_mark);
         self.own_removed.with_label_values(&[source]).inc_by(tally.own_removed);
         self.derived_copies.with_label_values(&[source]).inc_by(tally.derived_copies);
         for (outcome, count) in [
@@ -101,6 +105,10 @@ impl Metrics {
             for (reason, count) in rejected {
                 self.records.with_label_values(&[source, "dead_letter"]).inc_by(*count);
                 self.dead_letters.with_label_values(&[source, reason.code()]).inc_by(*count);
+                if *reason == Reason::ClearUnderMark {
+                    tracing::error!(source, count, "a field under a mark would have left in clear: please report this");
+                    self.clear_fields.with_label_values(&[source]).inc_by(*count);
+                }
             }
             self.done(source, done);
         }
@@ -118,7 +126,9 @@ impl Metrics {
             // absent already where it was never set
             let _ = gauge.remove_label_values(&labels);
         }
-        let _ = self.lag_age.remove_label_values(&labels);
+        for gauge in [&self.lag_age, &self.state_ratio] {
+            let _ = gauge.remove_label_values(&labels);
+        }
     }
 }
 
@@ -150,7 +160,6 @@ mod tests {
             own_removed: 1,
             derived_copies: 1,
             tokens_unopened: 3,
-            clear_under_mark: 1,
             seals: vec![(4_000_000_000, 6), (1, 1)],
             ..Tally::default()
         };
@@ -158,7 +167,7 @@ mod tests {
             0,
             SourceTally {
                 protected: 5,
-                rejected: BTreeMap::from([(Reason::TooDeep, 2)]),
+                rejected: BTreeMap::from([(Reason::TooDeep, 2), (Reason::ClearUnderMark, 1)]),
                 done,
                 synthetic: 3,
                 rewritten: 2,
@@ -179,6 +188,8 @@ mod tests {
             Happening::Hanging { partition },
             Happening::Walked { partition, target: 9, remaining: 5 },
             Happening::Alerts { written: 2, held_back: 1 },
+            Happening::Partitions { source: "raw", count: 6 },
+            Happening::Held { partition, bytes: 4096, most: 8192 },
             Happening::Lag { partition, records: 8, unstable: 1, age: Some(Duration::from_secs(2)) },
         ] {
             metrics.observe(&happening);
@@ -189,7 +200,7 @@ mod tests {
 
     #[test]
     fn every_metric_of_the_table_is_exposed_with_its_help() {
-        let metrics = Metrics::new(["raw"]);
+        let metrics = Metrics::new("shop", ["raw"]);
         everything(&metrics);
         let text = metrics.text().expect("the table can be written");
         for row in METRICS {
@@ -202,12 +213,12 @@ mod tests {
 
     #[test]
     fn happenings_are_counted() {
-        let metrics = Metrics::new(["raw"]);
+        let metrics = Metrics::new("shop", ["raw"]);
         everything(&metrics);
         let text = metrics.text().expect("the table can be written");
         for line in [
             "sivcar_records_total{outcome=\"protected\",source=\"raw\"} 5",
-            "sivcar_records_total{outcome=\"dead_letter\",source=\"raw\"} 2",
+            "sivcar_records_total{outcome=\"dead_letter\",source=\"raw\"} 3",
             "sivcar_dead_letters_total{reason=\"too_deep\",source=\"raw\"} 2",
             "sivcar_dead_letters_total{reason=\"not_utf8\",source=\"raw\"} 0",
             "sivcar_output_bytes_total 77",
@@ -234,6 +245,8 @@ mod tests {
             "sivcar_backfill_remaining_profiles{partition=\"3\",source=\"raw\"} 5",
             "sivcar_restored_records{partition=\"3\",source=\"raw\"} 12",
             "sivcar_hanging_transactions_total{source=\"raw\"} 1",
+            "sivcar_source_partitions{source=\"raw\"} 6",
+            "sivcar_state_budget_ratio{partition=\"3\",source=\"raw\"} 0.5",
             "sivcar_lag_records{partition=\"3\",source=\"raw\"} 8",
             "sivcar_lag_unstable_records{partition=\"3\",source=\"raw\"} 1",
             "sivcar_lag_age_seconds{partition=\"3\",source=\"raw\"} 2",
@@ -252,7 +265,7 @@ mod tests {
                 |line: &&str| line.split(['{', ' ']).next().is_some_and(|name| names.iter().any(|own| own == name));
             text.lines().filter(ours).map(str::to_owned).collect()
         };
-        let (still, moved) = (Metrics::new(["raw"]), Metrics::new(["raw"]));
+        let (still, moved) = (Metrics::new("shop", ["raw"]), Metrics::new("shop", ["raw"]));
         everything(&moved);
         let unmoved = METRICS.iter().filter(|row| series(&still, row) == series(&moved, row));
         let unmoved: Vec<&str> = unmoved.map(|row| row.name).collect();
@@ -262,7 +275,7 @@ mod tests {
 
     #[test]
     fn what_an_alert_waits_for_stands_at_0_from_the_start() {
-        let text = Metrics::new(["raw"]).of_workers(2).text().expect("the table can be written");
+        let text = Metrics::new("shop", ["raw"]).of_process(2).text().expect("the table can be written");
         for (name, count) in [
             ("sivcar_task_stops_total", 4),
             ("sivcar_aborts_total", 4),
@@ -277,7 +290,7 @@ mod tests {
             assert_eq!(text.lines().filter(zero).count(), count, "{name} in\n{text}");
         }
         // a word that the stream tells and the table lacks would be one series more
-        let metrics = Metrics::new(["raw"]).of_workers(2);
+        let metrics = Metrics::new("shop", ["raw"]).of_process(2);
         let series = |metrics: &Metrics| metrics.text().expect("the table can be written").lines().count();
         let before = series(&metrics);
         for reason in ["refused", "lost", "fault", "unknown"] {
@@ -289,9 +302,11 @@ mod tests {
 
     #[test]
     fn a_clear_field_is_counted_and_logged() {
-        let metrics = Metrics::new(["raw"]);
-        let done = Tally { clear_under_mark: 2, ..Tally::default() };
-        let log = logged(LogFormat::Json, "error", || commit(&metrics, 0, done));
+        let metrics = Metrics::new("shop", ["raw"]);
+        let rejected = BTreeMap::from([(Reason::ClearUnderMark, 2)]);
+        let tally = batch(0, SourceTally { rejected, ..SourceTally::default() });
+        let committed = Happening::Committed { worker: 0, tally: &tally, commit: Duration::ZERO };
+        let log = logged(LogFormat::Json, "error", || metrics.observe(&committed));
         assert_eq!(log.lines().count(), 1, "{log}");
         assert!(log.contains("\"source\":\"raw\"") && log.contains("\"count\":2"), "{log}");
         let text = metrics.text().expect("the table can be written");
@@ -300,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_source_out_of_range_is_counted_nowhere() {
-        let metrics = Metrics::new(["raw"]);
+        let metrics = Metrics::new("shop", ["raw"]);
         commit(&metrics, 1, Tally { seals: vec![(1, 1)], own_removed: 1, ..Tally::default() });
         let text = metrics.text().expect("the table can be written");
         let counted = text.lines().filter(|line| line.contains("source=") && !line.ends_with(" 0")).count();
@@ -309,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_closed_task_is_told_by_another_process() {
-        let metrics = Metrics::new(["raw"]);
+        let metrics = Metrics::new("shop", ["raw"]);
         everything(&metrics);
         metrics.observe(&Happening::Closed { partition: &Partition::new("raw", 3), lost: false });
         let text = metrics.text().expect("the table can be written");

@@ -78,7 +78,6 @@ impl Pipeline {
     pub fn writes_what_the_rules_say(&self, record: &Record) {
         let Some((reading, outputs)) = self.agree(record) else { return };
         let (expected, mut sealer) = (self.expected(text(record), &reading), self.sealer(&reading));
-        assert_eq!(outputs.tally.clear_under_mark, 0);
         // tokens that pass are a matter of their own, told by `again_is_the_same`
         if !self.settings.sources[0].sealed_input {
             same(text(&outputs.protected), &expected.protected(&mut sealer));

@@ -9,6 +9,9 @@ use crate::tools::{content, package, prometheus, text};
 
 const RULES: &str = "prometheus/alerts.yml";
 
+/// Whether Prometheus reaches a process.
+const UP: &str = r#"up{job="sivcar"}"#;
+
 /// What stays as it is for as long as a test looks, a sample a minute.
 const STEADY: &str = "x60";
 /// A counter that rises once, ten minutes before a test looks.
@@ -22,8 +25,16 @@ fn cases() -> Vec<(&'static str, Vec<(&'static str, String)>)> {
     let once = || ONCE.to_owned();
     vec![
         ("SivcarClearFieldUnderMark", vec![(r#"sivcar_clear_fields_under_mark_total{source="raw"}"#, once())]),
-        ("SivcarDown", vec![(r#"up{job="sivcar"}"#, steady("0"))]),
+        ("SivcarDown", vec![(UP, steady("0"))]),
         ("SivcarNotReady", vec![(r#"sivcar_task_open{source="raw",partition="0"}"#, steady("0"))]),
+        (
+            "SivcarTasksMissing",
+            vec![
+                (r#"sivcar_source_partitions{source="raw"}"#, steady("2")),
+                (r#"sivcar_task_open{source="raw",partition="0"}"#, steady("1")),
+            ],
+        ),
+        ("SivcarStateNearBudget", vec![(r#"sivcar_state_budget_ratio{source="raw",partition="0"}"#, steady("0.9"))]),
         ("SivcarPolicyStale", vec![(r#"sivcar_policy_stale{worker="0"}"#, steady("1"))]),
         ("SivcarTaskStopped", vec![(r#"sivcar_task_stops_total{source="raw",reason="out_of_range"}"#, once())]),
         ("SivcarLag", vec![(r#"sivcar_lag_age_seconds{source="raw",partition="0"}"#, steady("301"))]),
@@ -54,8 +65,10 @@ fn cases() -> Vec<(&'static str, Vec<(&'static str, String)>)> {
 /// A process that is well: nothing fires.
 fn well() -> Vec<(&'static str, String)> {
     let values = [
-        (r#"up{job="sivcar"}"#, "1"),
+        (UP, "1"),
         ("sivcar_policy_version", "7"),
+        (r#"sivcar_source_partitions{source="raw"}"#, "1"),
+        (r#"sivcar_state_budget_ratio{source="raw",partition="0"}"#, "0.5"),
         (r#"sivcar_task_open{source="raw",partition="0"}"#, "1"),
         (r#"sivcar_policy_stale{worker="0"}"#, "0"),
         (r#"sivcar_clear_fields_under_mark_total{source="raw"}"#, "0"),
@@ -99,8 +112,15 @@ fn each_alert_fires_for_what_it_is_about_and_for_nothing_else() {
     let tested: BTreeSet<String> = cases().iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(tested, rules());
     let Some(mut promtool) = prometheus("promtool") else { return };
-    let mut tests: Vec<Value> = cases().iter().map(|(name, series)| test(series, &[name])).collect();
+    let mut tests = Vec::new();
+    for (name, mut series) in cases() {
+        if series.iter().all(|(other, _)| *other != UP) {
+            series.push((UP, format!("1{STEADY}")));
+        }
+        tests.push(test(&series, &[name]));
+    }
     tests.push(test(&well(), &[]));
+    tests.push(test(&[], &["SivcarDown"]));
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("tests.yml");
     let rules = package("deploy").join(RULES);

@@ -284,7 +284,8 @@ impl Process {
         });
         let kafka = Kafka::new(settings.expect("sound")).expect("clients can be made");
         let calls = Calls::default();
-        let metrics = Metrics::new(config.settings.sources.iter().map(|source| source.topic.as_str()));
+        let metrics =
+            Metrics::new(&config.settings.group, config.settings.sources.iter().map(|source| source.topic.as_str()));
         let told = Arc::new(Told { happenings: Mutex::default(), metrics });
         let held = Arc::<AtomicBool>::default();
         let log = Watched { kafka, calls: calls.clone(), held: held.clone() };

@@ -137,7 +137,11 @@ pub struct Witness {
 
 impl Witness {
     pub fn new(tally: Arc<Tally>, measures: bool) -> Self {
-        Self { tally, said: Mutex::default(), metrics: measures.then(|| Metrics::new(RAW.map(|(topic, _)| topic))) }
+        Self {
+            tally,
+            said: Mutex::default(),
+            metrics: measures.then(|| Metrics::new("shop", RAW.map(|(topic, _)| topic))),
+        }
     }
 
     pub fn said(&self) -> Vec<(String, Vec<u8>)> {

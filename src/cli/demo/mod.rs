@@ -120,7 +120,10 @@ fn tour<L: Log>(log: L, config: &Config, keys: Keys, once: bool, output: &mut dy
     }
     let keyring = keys.ring();
     let keyset = keyring.default_keyset().cloned().ok_or_else(|| Failure::failed("demo: there is no keyset"))?;
-    let metrics = Arc::new(Metrics::new(config.settings.sources.iter().map(|source| source.topic.as_str())));
+    let metrics = Arc::new(Metrics::new(
+        &config.settings.group,
+        config.settings.sources.iter().map(|source| source.topic.as_str()),
+    ));
     let context = supervisor::prepare(log, cluster::plan(config), keyring, metrics.clone())?;
     let asked = Arc::clone(&context);
     let server = Server::start(config.listen, Health::new(move || run::ready(Some(&asked)), metrics.clone()))?;

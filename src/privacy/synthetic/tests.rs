@@ -155,7 +155,6 @@ fn made(settings: &Settings, table: &Table, document: &str, since: u64) -> Resul
     let mut outputs = Outputs::default();
     let mut protector = Protector::new(Arc::new(policy), Arc::new(keyring));
     let made = protector.synthesize(1, document.as_bytes(), since, 5, &mut outputs)?;
-    assert_eq!(outputs.tally.clear_under_mark, 0, "a field was not dealt with");
     Ok((made == Concerned::Shown).then_some(outputs))
 }
 

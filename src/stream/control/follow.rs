@@ -148,6 +148,7 @@ fn refresh_facts<L: Log>(context: &Context<L>) -> Result<(), Error> {
     match before.refresh(&context.log, &context.plan.settings.group, &context.plan.routes) {
         Ok(facts) => {
             context.facts.rcu(|held| facts.clone().keep_stopped(held));
+            context.tell_partitions();
             Ok(())
         }
         Err(Error::Broker(detail)) => {
@@ -168,7 +169,7 @@ pub(super) fn look_anew<L: Log>(context: &Context<L>, known: &ControlTable<L>) -
             return Ok(());
         }
     };
-    let mut anew = ControlTable::<L> { topic: known.topic.clone(), reader, table: Table::default(), batch: Vec::new() };
+    let mut anew = ControlTable::<L>::new(known.topic.clone(), reader);
     match anew.read_to_end_within(LOOK_LIMIT) {
         Ok(_) if anew.table.incarnation == known.table.incarnation => Ok(()),
         Ok(_) => Err(went_backwards(&known.topic, "it has another incarnation than before")),

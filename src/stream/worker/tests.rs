@@ -28,6 +28,8 @@ impl Observer for Counts {
             Happening::Resolved { outcome, .. } => (format!("resolved {outcome}"), 1),
             Happening::Stopped { reason, .. } => (format!("stopped {reason}"), 1),
             Happening::Waiting { .. } => ("waiting".to_owned(), 1),
+            Happening::Opened { .. } => ("opened".to_owned(), 1),
+            Happening::Paused { .. } => ("paused".to_owned(), 1),
             Happening::Lag { records, .. } => (format!("lag {records}"), 1),
             Happening::Stale { stale, .. } => (format!("stale {stale}"), 1),
             _ => return,

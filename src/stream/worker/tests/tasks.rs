@@ -87,15 +87,21 @@ fn tasks_pause_while_the_control_topic_cannot_be_confirmed() {
     let facts = Facts::clone(&world.context.facts.load());
     let context = Arc::new(Context::new(world.log.clone(), plan, keyring(), facts, world.counts.clone()));
     context.current.publish(snapshot(1));
+    let stale = context.clone();
     let mut worker = Worker::start(context, 0).unwrap();
     world.feed(0, &["a"]);
     assert_eq!(step(&mut worker, 4), 0);
     assert_eq!((world.count("stale true"), worker.tasks.len()), (1, 2));
+    assert_eq!((world.count("opened"), world.count("paused")), (0, 0), "none was open before");
     assert!(worker.tasks.values().all(|task| task.paused));
     assert_eq!(world.log.calls(Call::Begin), 0);
     worker.context = world.context.clone();
     step(&mut worker, 3);
     assert_eq!((world.count("stale false"), world.protected(0)), (1, vec!["a".to_owned()]));
+    assert_eq!(world.count("opened"), 2);
+    worker.context = stale;
+    step(&mut worker, 1);
+    assert_eq!((world.count("stale true"), world.count("paused")), (2, 2), "no task that is paused counts as open");
 }
 
 #[test]
