@@ -125,7 +125,7 @@ pub fn run(args: &Args, streams: Streams) -> Result<Outcome, Failure> {
 fn table(config: &Config, log: Option<&Kafka>) -> Result<Table, Failure> {
     let control = control_topic(&config.settings.group);
     let mut table = match log {
-        Some(log) if ask(|| log.topic(&control))?.is_some() => {
+        Some(log) if ask(|| log.partitions(&control))?.is_some() => {
             marks::read(log, &config.settings.group)?.table().clone()
         }
         _ => offline::table(config)?,
@@ -148,7 +148,7 @@ impl Count {
 
     /// Reads the raw topic to its present end.
     fn topic(&mut self, log: &Kafka, args: &Args) -> Result<(), Failure> {
-        if ask(|| log.topic(&args.source))?.is_none() {
+        if ask(|| log.partitions(&args.source))?.is_none() {
             return Err(Failure::usage(format!("source {} does not exist", args.source)));
         }
         let start = args.last.map_or(Start::Beginning, |count| Start::Last(count.into()));

@@ -218,7 +218,7 @@ fn withdraw<L: Log>(log: &L, group: &str, keys: &[MarkKey]) -> Result<u64, Failu
 /// The control topic, read to its end.
 pub(super) fn read<L: Log>(log: &L, group: &str) -> Result<ControlTable<L>, Failure> {
     let topic = control_topic(group);
-    if log.topic(&topic)?.is_none() {
+    if log.partitions(&topic)?.is_none() {
         return Err(Failure::usage(format!(
             "control topic {topic} does not exist; it comes with the first start or mark"
         )));

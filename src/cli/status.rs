@@ -130,7 +130,7 @@ fn reaches(status: &Status, version: u64, what: Wait) -> bool {
 
 fn open<L: Log>(log: &L, config: &Config) -> Result<Tasks<L>, Failure> {
     let topic = crate::stream::status::status_topic(&config.settings.group);
-    if log.topic(&topic)?.is_none() {
+    if log.partitions(&topic)?.is_none() {
         return Err(Failure::usage(format!("status topic {topic} does not exist; it comes with the first start")));
     }
     Ok(Tasks::open(log, &config.settings.group)?)
@@ -144,7 +144,7 @@ fn every_task<'a, L: Log>(
 ) -> Result<BTreeMap<Partition, Option<&'a Status>>, Failure> {
     let mut all = BTreeMap::new();
     for source in &config.settings.sources {
-        let count = log.topic(&source.topic)?.map_or(0, |facts| facts.partitions);
+        let count = log.partitions(&source.topic)?.unwrap_or(0);
         for number in 0..count {
             let task = Partition::new(source.topic.as_str(), number);
             let status = told.get(&task);

@@ -88,7 +88,7 @@ pub fn run(args: &Args, output: &mut dyn Write, errors: &mut dyn Write) -> Resul
         None => Start::End,
     };
     let follow = |(source, topic): (_, &str)| {
-        if ask(|| log.topic(topic))?.is_none() {
+        if ask(|| log.partitions(topic))?.is_none() {
             return Err(Failure::usage(format!("debug topic {topic} does not exist; sivcar run creates it")));
         }
         let reader = ask(|| log.reader_from(topic, start))?;

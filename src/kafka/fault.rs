@@ -197,7 +197,7 @@ fn lost(text: &str) -> String {
     )
 }
 
-fn forbidden(text: &str) -> String {
+pub(super) fn forbidden(text: &str) -> String {
     format!(
         "{text}: this principal lacks the permission; grant what docs/operations.md lists under Access in the broker's ACLs, \
          and start again"

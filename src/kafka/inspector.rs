@@ -112,7 +112,8 @@ pub(super) fn facts(settings: &Settings, inspector: &Inspector, topic: &str) -> 
         Some(max_message_bytes) => {
             Ok(Some(TopicFacts { partitions, cleanup_policy: policies.join(","), max_message_bytes }))
         }
-        None => Err(Fault::Fatal(format!("{what}: the broker does not tell max.message.bytes"))),
+        // rdkafka drops the reason; the topic is there, for its partitions were told
+        None => Err(Fault::Fatal(fault::forbidden(&format!("{what}: DescribeConfigs")))),
     }
 }
 

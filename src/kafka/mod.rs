@@ -78,6 +78,10 @@ impl Log for Kafka {
         self.settings.transaction_timeout()
     }
 
+    fn partitions(&self, topic: &str) -> Result<Option<i32>, Fault> {
+        self.inspector.partitions(topic)
+    }
+
     /// Must not be called from asynchronous code.
     fn topic(&self, topic: &str) -> Result<Option<TopicFacts>, Fault> {
         inspector::facts(&self.settings, &self.inspector, topic)

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::consumer::Consumer as _;
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::consumer::member;
@@ -128,6 +129,8 @@ impl log::Reader for Reader {
                     batch.push(fetched);
                 }
                 Event::End(partition, offset) => self.passed(&partition, offset),
+                // librdkafka looks for the group's coordinator, of which a reader wants nothing: who may only read a topic may do this
+                Event::Failed { code: RDKafkaErrorCode::GroupAuthorizationFailed, .. } => {}
                 Event::Failed { code, fatal, text, partition } => {
                     if let Some(fault) = fault::consumption(code, fatal, &text, partition) {
                         return Err(fault);

@@ -219,6 +219,12 @@ pub trait Log: Send + Sync + 'static {
     /// How long the broker lets a transaction of this log's producers take: one that is older hangs.
     fn transaction_timeout(&self) -> Duration;
 
+    /// How many partitions `topic` has, or `None` where it does not exist. Takes fewer rights than [`Log::topic`]: reading the topic is
+    /// enough.
+    fn partitions(&self, topic: &str) -> Result<Option<i32>, Fault> {
+        Ok(self.topic(topic)?.map(|facts| facts.partitions))
+    }
+
     /// The facts of `topic`, or `None` where it does not exist.
     fn topic(&self, topic: &str) -> Result<Option<TopicFacts>, Fault>;
 

@@ -156,7 +156,7 @@ impl Facts {
     /// [`Error::Topics`] says which topic is wrong and how to mend it.
     pub fn at_start<L: Log>(log: &L, routes: &[Route], create: bool) -> Result<Facts, Error> {
         for route in routes {
-            let Some(source) = ask(log, &route.source)? else {
+            let Some(partitions) = count(log, &route.source)? else {
                 return Err(Error::Topics(format!(
                     "source {} does not exist; create it, for sivcar never creates raw topics",
                     route.source
@@ -166,13 +166,13 @@ impl Facts {
             let common = [("max.message.bytes", largest.as_str())];
             let outputs: Vec<_> = common.iter().chain(COMPACTED.iter().filter(|_| route.compacted)).copied().collect();
             for output in route.protected_and_views() {
-                ensure(log, output, create, source.partitions, &outputs)?;
+                ensure(log, output, create, partitions, &outputs)?;
             }
             if let Some(changelog) = &route.changelog {
                 let settings: Vec<_> = common.iter().chain(&CHANGELOG).copied().collect();
-                ensure(log, changelog, create, source.partitions, &settings)?;
+                ensure(log, changelog, create, partitions, &settings)?;
             }
-            ensure(log, &route.dead_letters, create, source.partitions, &common)?;
+            ensure(log, &route.dead_letters, create, partitions, &common)?;
         }
         let facts = Self::now(log, routes)?;
         match facts.sources.iter().find_map(|source| source.as_ref().err()) {
@@ -210,8 +210,8 @@ impl Facts {
     }
 
     fn now<L: Log>(log: &L, routes: &[Route]) -> Result<Facts, Error> {
-        let names: BTreeSet<&Arc<str>> =
-            routes.iter().flat_map(|route| route.outputs().chain([&route.source, &route.dead_letters])).collect();
+        let outputs = || routes.iter().flat_map(|route| route.outputs().chain([&route.dead_letters]));
+        let names: BTreeSet<&Arc<str>> = outputs().collect();
         let mut found = BTreeMap::new();
         for name in names {
             if let Some(facts) = ask(log, name)? {
@@ -220,25 +220,24 @@ impl Facts {
         }
         let largest = log.message_max_bytes();
         let limit = |facts: &TopicFacts| facts.max_message_bytes.min(largest);
-        let outputs = routes.iter().flat_map(|route| route.outputs().chain([&route.dead_letters]));
-        Ok(Facts {
-            limits: outputs.filter_map(|name| Some((name.clone(), limit(found.get(name)?)))).collect(),
-            sources: routes.iter().map(|route| partitions(route, &found)).collect(),
-        })
+        let limits = outputs().filter_map(|name| Some((name.clone(), limit(found.get(name)?)))).collect();
+        let sources: Result<_, Error> =
+            routes.iter().map(|route| Ok(partitions(route, count(log, &route.source)?, &found))).collect();
+        Ok(Facts { limits, sources: sources? })
     }
 }
 
-/// The partition count that a source and its outputs share, or what is wrong.
-fn partitions(route: &Route, found: &BTreeMap<Arc<str>, TopicFacts>) -> Result<i32, String> {
+/// The partition count that a source, which has `count`, and its outputs share, or what is wrong.
+fn partitions(route: &Route, count: Option<i32>, found: &BTreeMap<Arc<str>, TopicFacts>) -> Result<i32, String> {
     let missing = |topic: &Arc<str>| format!("topic {topic} does not exist");
-    let source = found.get(&route.source).ok_or_else(|| missing(&route.source))?;
+    let count = count.ok_or_else(|| missing(&route.source))?;
     found.get(&route.dead_letters).ok_or_else(|| missing(&route.dead_letters))?;
     for output in route.outputs() {
         let facts = found.get(output).ok_or_else(|| missing(output))?;
-        if facts.partitions != source.partitions {
+        if facts.partitions != count {
             return Err(format!(
-                "source {} has {} partitions, its output {output} has {}; they must be equal, for a record keeps its partition",
-                route.source, source.partitions, facts.partitions
+                "source {} has {count} partitions, its output {output} has {}; they must be equal, for a record keeps its partition",
+                route.source, facts.partitions
             ));
         }
     }
@@ -249,7 +248,7 @@ fn partitions(route: &Route, found: &BTreeMap<Arc<str>, TopicFacts>) -> Result<i
             facts.cleanup_policy
         ));
     }
-    Ok(source.partitions)
+    Ok(count)
 }
 
 /// The facts of `topic`, which is created if it does not exist and `create` allows it.
@@ -272,6 +271,11 @@ fn ensure<L: Log>(
     // the broker that is asked may learn of it later than the one that was told
     let missing = || Fault::Retry(format!("topic {topic} is not there yet"));
     Ok(retry(PATIENCE, || log.topic(topic)?.ok_or_else(missing))?)
+}
+
+/// How many partitions `topic` has, asked for until the broker answers: all that is asked of raw topics.
+fn count<L: Log>(log: &L, topic: &str) -> Result<Option<i32>, Error> {
+    Ok(retry(PATIENCE, || log.partitions(topic))?)
 }
 
 /// The facts of `topic`, asked for until the broker answers.

@@ -132,26 +132,43 @@ fn text(text: &str) -> Vec<u8> {
 }
 
 /// What rights are given to, by its number in the protocol.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Resource {
     Topic = 2,
     Group = 3,
     TransactionalId = 5,
 }
 
-/// An ACL binding of a topic.
-fn binding(topic: &str, principal: &str, operation: u8, permission: u8) -> Vec<u8> {
-    binding_of(Resource::Topic, topic, principal, operation, permission)
+/// Permissions by their numbers in the protocol.
+const DENY: u8 = 2;
+const ALLOW: u8 = 3;
+
+/// An ACL binding: the name taken literally, or where it ends with a star as a prefix; from every host.
+fn binding(resource: Resource, name: &str, principal: &str, operation: u8, permission: u8) -> Vec<u8> {
+    let (name, pattern) = name.strip_suffix('*').map_or((name, 3), |prefix| (prefix, 4));
+    [&[resource as u8], &text(name)[..], &[pattern], &text(principal), &text("*"), &[operation, permission]].concat()
 }
 
-/// An ACL binding: the name taken literally, from every host.
-fn binding_of(resource: Resource, name: &str, principal: &str, operation: u8, permission: u8) -> Vec<u8> {
-    [&[resource as u8], &text(name)[..], &[3], &text(principal), &text("*"), &[operation, permission]].concat()
+/// The number of an operation, by its name in Kafka's tools.
+fn operation(name: &str) -> u8 {
+    let names = ["All", "Read", "Write", "Create", "Delete", "Alter", "Describe", "ClusterAction", "DescribeConfigs"];
+    let at = names.iter().position(|known| *known == name).expect("an operation of Kafka's");
+    u8::try_from(at + 2).expect("a few")
 }
 
-/// Takes every right to the resource from `principal`.
-pub fn forbid_all(bootstrap: &str, resource: Resource, name: &str, principal: &str) {
-    bind(bootstrap, &binding_of(resource, name, principal, 2, 2));
+/// Allows `principal` one operation.
+pub fn allow(bootstrap: &str, resource: Resource, name: &str, principal: &str, wanted: &str) {
+    bind(bootstrap, &binding(resource, name, principal, operation(wanted), ALLOW));
+}
+
+/// Takes one operation from `principal`, whatever is allowed.
+pub fn forbid(bootstrap: &str, resource: Resource, name: &str, principal: &str, unwanted: &str) {
+    bind(bootstrap, &binding(resource, name, principal, operation(unwanted), DENY));
+}
+
+/// Undoes [`forbid`].
+pub fn forbid_no_more(bootstrap: &str, resource: Resource, name: &str, principal: &str, unwanted: &str) {
+    unbind(bootstrap, &binding(resource, name, principal, operation(unwanted), DENY), principal);
 }
 
 /// Adds a binding (CreateAcls, version 1).
@@ -160,31 +177,11 @@ fn bind(bootstrap: &str, binding: &[u8]) {
     assert_eq!(answer[..10], [0, 0, 0, 0, 0, 0, 0, 1, 0, 0], "throttle time, one result, no error");
 }
 
-/// Undoes [`forbid_all`].
-pub fn allow_again(bootstrap: &str, resource: Resource, name: &str, principal: &str) {
-    unbind(bootstrap, &binding_of(resource, name, principal, 2, 2), principal);
-}
-
 /// Deletes a binding (DeleteAcls, version 1).
 fn unbind(bootstrap: &str, binding: &[u8], principal: &str) {
     let answer = request(bootstrap, 31, 1, &[&[0, 0, 0, 1], binding].concat());
     assert_eq!(answer[..10], [0, 0, 0, 0, 0, 0, 0, 1, 0, 0], "throttle time, one result, no error");
     assert!(String::from_utf8_lossy(&answer).contains(principal), "the binding that was taken away");
-}
-
-/// Allows `principal` everything on `topic`, and whoever has no binding of his own nothing.
-pub fn allow_all(bootstrap: &str, topic: &str, principal: &str) {
-    bind(bootstrap, &binding(topic, principal, 2, 3));
-}
-
-/// Takes `principal`'s right to write to `topic`.
-pub fn forbid_writing(bootstrap: &str, topic: &str, principal: &str) {
-    bind(bootstrap, &binding(topic, principal, 4, 2));
-}
-
-/// Gives it back.
-pub fn allow_writing(bootstrap: &str, topic: &str, principal: &str) {
-    unbind(bootstrap, &binding(topic, principal, 4, 2), principal);
 }
 
 /// Has the broker log every request (IncrementalAlterConfigs, version 0: sets the level of one of its loggers).

@@ -44,7 +44,16 @@ impl Desk {
         Sidecar { child: command.spawn().expect("the program runs"), log }
     }
 
-    /// The same, until it ends by itself: its exit code, and all that it said.
+    /// Runs a command to its end: its exit code and what it said on both outputs.
+    pub fn asked(&self, arguments: &str) -> (i32, String, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sivcar"));
+        command.current_dir(self.0.path()).args(arguments.split(' ')).env_remove("RUST_LOG");
+        let output = command.output().expect("the program runs");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        (output.status.code().expect("was not killed"), text(output.stdout), text(output.stderr))
+    }
+
+    /// The same as [`Desk::start`], until it ends by itself: its exit code, and all that it said.
     pub fn run(&self) -> (i32, String) {
         let (status, errors) = self.start().end();
         (status.code().expect("was not killed"), errors)

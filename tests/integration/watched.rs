@@ -98,6 +98,9 @@ impl Log for Watched {
     fn transaction_timeout(&self) -> Duration {
         self.kafka.transaction_timeout()
     }
+    fn partitions(&self, topic: &str) -> Result<Option<i32>, Fault> {
+        self.kafka.partitions(topic)
+    }
     fn topic(&self, topic: &str) -> Result<Option<TopicFacts>, Fault> {
         self.kafka.topic(topic)
     }

@@ -38,14 +38,13 @@ pub fn find<L: Log>(log: &L, group: &str, routes: &[Route], create: bool) -> Res
     }
     let mut seen = BTreeSet::new();
     for route in routes {
-        let Some(source) = log.topic(&route.source)? else {
+        let Some(count) = log.partitions(&route.source)? else {
             found.wrong(format!(
                 "source {} does not exist; create it, for sivcar never creates raw topics",
                 route.source
             ));
             continue;
         };
-        let count = source.partitions;
         found.tell(&format!("{}: there, with {}", route.source, partitions(count)));
         for topic in route.outputs().chain([&route.dead_letters]).filter(|topic| seen.insert((*topic).clone())) {
             match log.topic(topic)? {

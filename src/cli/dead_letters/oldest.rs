@@ -61,7 +61,7 @@ pub fn oldest<L: Log, T>(
     select: &Select,
     keep: impl Fn(Record) -> T,
 ) -> Result<Page<T>, Failure> {
-    if ask(|| log.topic(topic))?.is_none() {
+    if ask(|| log.partitions(topic))?.is_none() {
         return Err(Failure::usage(format!("dead-letter topic {topic} does not exist; nothing was rejected yet")));
     }
     let after = select.after.map(|place| age(log, topic, select, place)).transpose()?;
