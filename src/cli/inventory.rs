@@ -117,7 +117,7 @@ pub fn run(args: &Args, streams: Streams) -> Result<Outcome, Failure> {
     };
     tell(streams.output, &shown.text(args.output))?;
     // where standard error is gone, the exit code still tells
-    let _ = streams.errors.write_all(shown.remarks().as_bytes());
+    let _ = streams.errors.write_all(shown.remarks(args.output).as_bytes());
     Ok(Outcome::of_rejected(count.rejected.values().sum()))
 }
 

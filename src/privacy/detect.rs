@@ -69,6 +69,8 @@ struct Around {
     member: Option<usize>,
     /// Whether numbers with dots between are a version here.
     version: bool,
+    /// Whether truth values are found too: all of them stand in a text of which nothing may show.
+    truth: bool,
 }
 
 impl Detector {
@@ -78,7 +80,16 @@ impl Detector {
         self.open.clear();
         let nodes = question.document.nodes();
         let scope = container(question.located, 0).unwrap_or_default();
-        let root = Around { node: 0, end: nodes.len(), scope, matcher: None, says: None, member: None, version: false };
+        let root = Around {
+            node: 0,
+            end: nodes.len(),
+            scope,
+            matcher: None,
+            says: None,
+            member: None,
+            version: false,
+            truth: false,
+        };
         let (mut around, mut at) = (root, 1);
         let mut marked = question.marked.iter().map(|field| field.node).peekable();
         let mut own = question.own.iter().copied().peekable();
@@ -167,7 +178,7 @@ impl Detector {
             Kind::True | Kind::False => Leaf::Truth,
             Kind::Null | Kind::Array | Kind::Object => return None,
         };
-        let outer = around.matcher.filter(|_| !says.aside && leaf != Leaf::Truth);
+        let outer = around.matcher.filter(|_| !says.aside && (leaf != Leaf::Truth || around.truth));
         let outer = outer.map(|matcher| Found { matcher, by: By::Name });
         let named = says.matched(around.scope, leaf).or(outer);
         if leaf == Leaf::Truth || named.is_some_and(|found| matchers.is_red(found.matcher)) {
@@ -210,6 +221,8 @@ fn within(question: &Question, at: usize, around: &Around, says: &Name) -> Aroun
     let named = says.matched(around.scope, Leaf::Text).map(|found| found.matcher);
     let scope = container(question.located, at).or(says.scope).unwrap_or(around.scope);
     let array = question.document.shape(at) == Kind::Array;
+    let text = matches!(question.document.inside(at), Some(Inside::Object | Inside::Array));
+    let red = named.is_some_and(|matcher| question.matchers.is_red(matcher));
     Around {
         node: at,
         end: node.next as usize,
@@ -218,6 +231,7 @@ fn within(question: &Question, at: usize, around: &Around, says: &Name) -> Aroun
         says: array.then_some(*says),
         member: if node.key.is_some() { Some(at) } else { around.member },
         version: says.version || around.version,
+        truth: around.truth || (text && red),
     }
 }
 

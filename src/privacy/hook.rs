@@ -2,7 +2,7 @@
 //!
 //! A hook is asked once per distinct variable (workspace, source, event, place, path, matcher), never per value, and its answer is
 //! remembered in a table of bounded size. It gives an integer from 0 to 9999; whatever else comes of it (another kind of value, an error)
-//! means 9999. Always holds: an expression is small, its comprehensions are not nested and it calls only functions that are known here, so that
+//! means 9999, and one that asks for no variable and gives none is refused. Always holds: an expression is small, its comprehensions are not nested and it calls only functions that are known here, so that
 //! it ends soon whatever an event is called, and gives the same answer each time. Deliberately not here: values; a hook sees none.
 
 use std::cell::{Cell, RefCell};
@@ -114,6 +114,13 @@ impl Hooks {
             format!("the expression cannot be read: {first}")
         })?;
         check(&expression, &VARIABLES, DEPTH_MAX)?;
+        let spoken = expression.references();
+        let constant = !VARIABLES.iter().any(|name| spoken.has_variable(name));
+        if constant && level(&expression, &Context::with_env(self.environment.clone())).is_none() {
+            return Err(format!(
+                "the expression gives no level, an integer from 0 to {LEVEL_MAX}, whatever it is asked about"
+            ));
+        }
         self.hooks.push(Hook { name: name.to_owned(), expression });
         Ok(())
     }
@@ -158,12 +165,7 @@ impl Hooks {
         for (name, value) in VARIABLES.into_iter().zip(values) {
             context.add_variable_from_value(name, value);
         }
-        let level = |hook: &Hook| match Value::resolve(&hook.expression, &context) {
-            Ok(Value::Int(level)) => u16::try_from(level).ok(),
-            Ok(Value::UInt(level)) => u16::try_from(level).ok(),
-            _ => None,
-        };
-        let levels = self.hooks.iter().map(|hook| level(hook).filter(|level| *level <= LEVEL_MAX).unwrap_or(LEVEL_MAX));
+        let levels = self.hooks.iter().map(|hook| level(&hook.expression, &context).unwrap_or(LEVEL_MAX));
         levels.max().unwrap_or(0)
     }
 }
@@ -235,6 +237,16 @@ pub fn path(keys: &Keys, case: Case) -> String {
         path.extend([dot, key.as_deref().unwrap_or(STRANGE)]);
     }
     path
+}
+
+/// The level that an expression gives, if it gives one.
+fn level(expression: &IdedExpr, context: &Context) -> Option<u16> {
+    let level = match Value::resolve(expression, context) {
+        Ok(Value::Int(level)) => u16::try_from(level).ok(),
+        Ok(Value::UInt(level)) => u16::try_from(level).ok(),
+        _ => None,
+    };
+    level.filter(|level| *level <= LEVEL_MAX)
 }
 
 /// Refuses what is too deep, what loops within loops, and names that are not known.

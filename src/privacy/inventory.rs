@@ -1,7 +1,7 @@
 //! The inventory: what stands at which places of many records, counted, and what becomes of it. It holds no value.
 //!
 //! Places are a tree: workspace, event, part of the record, then names as [`super::place`] shows them. Always holds: there are at most as many places
-//! as were asked for, and at most [`NAMES_MAX`] names in one, those beyond sharing `*`; whatever finds no place is counted. Deliberately
+//! as were asked for, and at most [`NAMES_MAX`] names in one and as many that a matcher finds by name, those beyond sharing `*`; whatever finds no place is counted. Deliberately
 //! not here: what is looked at ([`super::survey`]), and how it is shown.
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use super::mask::Mask;
 use super::place::{Part, Place};
 use super::sighting::STRANGE;
 
-/// How many names are told apart in one object.
+/// How many names are told apart in one object, and how many more of those that a matcher finds by name.
 pub const NAMES_MAX: usize = 200;
 
 /// What was counted.
@@ -27,6 +27,8 @@ pub struct Inventory {
 #[derive(Debug, Default)]
 struct Branch {
     below: BTreeMap<Box<str>, usize>,
+    /// How many of them a matcher found by name when they were first seen.
+    named: usize,
     part: Option<Part>,
     row: Option<Row>,
 }
@@ -137,16 +139,18 @@ impl Inventory {
         Self { branches: vec![Branch::default()], most, apart, unlisted: 0 }
     }
 
-    /// The row of a place, made if there is room.
-    pub(super) fn row(&mut self, workspace: &str, event: &str, place: &Place) -> Option<&mut Row> {
+    /// The row of a place, made if there is room. `named`: a matcher finds it by its name.
+    pub(super) fn row(&mut self, workspace: &str, event: &str, place: &Place, named: bool) -> Option<&mut Row> {
         let event = if self.apart { event } else { "" };
-        let mut at = self.below(0, workspace).and_then(|at| self.below(at, event));
-        at = at.and_then(|at| self.below(at, place.part.word()));
+        let mut at = self.below(0, workspace, false).and_then(|at| self.below(at, event, false));
+        at = at.and_then(|at| self.below(at, place.part.word(), false));
         if let Some(at) = at {
             self.branches[at].part = Some(place.part);
         }
-        for step in place.path.split('.') {
-            at = at.and_then(|at| self.below(at, step));
+        let mut steps = place.path.split('.').peekable();
+        while let Some(step) = steps.next() {
+            let named = named && steps.peek().is_none();
+            at = at.and_then(|at| self.below(at, step, named));
         }
         match at {
             Some(at) => Some(self.branches[at].row.get_or_insert_default()),
@@ -157,10 +161,11 @@ impl Inventory {
         }
     }
 
-    fn below(&mut self, at: usize, name: &str) -> Option<usize> {
+    fn below(&mut self, at: usize, name: &str, named: bool) -> Option<usize> {
         let next = self.branches.len();
-        let Branch { below, .. } = &mut self.branches[at];
-        let name = if below.len() < NAMES_MAX || below.contains_key(name) { name } else { STRANGE };
+        let Branch { below, named: among, .. } = &mut self.branches[at];
+        let alike = if named { *among } else { below.len() - *among };
+        let name = if alike < NAMES_MAX || below.contains_key(name) { name } else { STRANGE };
         if let Some(known) = below.get(name) {
             return Some(*known);
         }
@@ -168,6 +173,7 @@ impl Inventory {
             return None;
         }
         below.insert(name.into(), next);
+        *among += usize::from(named);
         self.branches.push(Branch::default());
         Some(next)
     }

@@ -148,23 +148,27 @@ pub(super) fn shown(matchers: &Matchers, case: Case, key: &str) -> Option<String
             && !word.ends_with(' ')
             && word.chars().all(|char| char.is_alphanumeric() || matches!(char, '_' | '-' | '$' | ' '))
     };
-    let digits = name.chars().filter(|char| char.is_numeric()).count();
     let known = || matchers.name(key).matched(Scope::Open, Leaf::Text).is_some();
-    let plain = name.len() <= SHOWN_BYTES_MAX
-        && digits <= DIGITS_MAX
+    let plain = is_short(&name)
         && name.split('.').all(is_word)
         && (!name.contains(' ') || known())
         && matchers.value(key.as_bytes(), false).is_none();
     plain.then_some(name)
 }
 
-/// The name of an event as it is shown: `*` where it might be more than a name.
+/// The name of an event as it is shown: `*` where it might be more than a name. Names of events are sentences often (`Order Completed`), but
+/// those that have digits too might be addresses.
 pub(super) fn event(matchers: &Matchers, name: &str) -> String {
-    let plain = name.len() <= 2 * SHOWN_BYTES_MAX
-        && name.chars().filter(|char| char.is_numeric()).count() <= DIGITS_MAX
+    let plain = is_short(name)
         && name.chars().all(|char| char.is_alphanumeric() || matches!(char, '_' | '-' | '.' | ':' | '/' | ' ' | '$'))
+        && !(name.contains(' ') && name.contains(char::is_numeric))
         && matchers.value(name.as_bytes(), false).is_none();
     if plain { name.to_owned() } else { STRANGE.to_owned() }
+}
+
+/// Whether a name is as short as names are, and has few digits.
+fn is_short(name: &str) -> bool {
+    name.len() <= SHOWN_BYTES_MAX && name.chars().filter(|char| char.is_numeric()).count() <= DIGITS_MAX
 }
 
 #[cfg(test)]

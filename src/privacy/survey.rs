@@ -122,7 +122,7 @@ impl Survey<'_> {
             let chain = parents.chain(this);
             let whole = |node| fields.verdict(node).is_some();
             let place = steps.place(matchers, source.case, document, located, &chain, whole);
-            let Some(row) = inventory.row(workspace, event, &place) else { continue };
+            let Some(row) = inventory.row(workspace, event, &place, is_named(here.as_ref())) else { continue };
             let verdicts = chain.iter().filter_map(|node| fields.verdict(*node));
             row.count(node.kind.word(), here, rules, verdicts);
             if node.kind != Kind::Null {
@@ -189,7 +189,7 @@ impl Survey<'_> {
         let all = || std::iter::once(&outputs.protected).chain(outputs.views.iter().map(|(_, record)| record));
         if let Some(key) = record.key.as_deref().filter(|key| !key.is_empty()) {
             let place = Place { part: Part::Key, path: Part::Key.word().to_owned() };
-            if let Some(row) = inventory.row(workspace, event, &place) {
+            if let Some(row) = inventory.row(workspace, event, &place, false) {
                 let found = detector.record_key(matchers, key);
                 let found = found.map(|found| Found::new(matchers, found.matcher, found.by.word()));
                 row.count(BYTES, found, rules, rules.key().into_iter());
@@ -199,9 +199,10 @@ impl Survey<'_> {
         for header in record.headers.iter().filter(|header| !is_own(header)) {
             let Some(value) = header.value.as_deref() else { continue };
             let path = surveyor.steps.step(matchers, source.case, header.name.as_bytes()).to_owned();
-            let Some(row) = inventory.row(workspace, event, &Place { part: Part::Header, path }) else { continue };
             let found = detector.header(matchers, &header.name, value);
             let found = found.map(|found| Found::new(matchers, found.matcher, found.by.word()));
+            let place = Place { part: Part::Header, path };
+            let Some(row) = inventory.row(workspace, event, &place, is_named(found.as_ref())) else { continue };
             row.count(BYTES, found, rules, rules.header(&header.name, told, &Asked::Nobody).into_iter());
             row.show(all().map(|output| {
                 let shown = output.headers.iter().find(|other| other.name == header.name);
@@ -222,6 +223,11 @@ fn of_node(matchers: &Matchers, detected: &Detected, kind: Kind) -> Found {
         (by, _) => by.word(),
     };
     Found::new(matchers, detected.found.matcher, by)
+}
+
+/// Whether something was found by its name, or that of what stands around it.
+fn is_named(found: Option<&Found>) -> bool {
+    found.is_some_and(|found| [By::Name, By::Lookalike].map(By::word).contains(&found.by))
 }
 
 /// What an id is found to be: it may be all but somebody's address or phone.

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use memchr::memchr2;
 
 use super::canonical;
+use super::detect::query;
 use super::layout::Located;
 use super::scan::{Document, Inner, Inside, Kind, Limits, Node, Parameter, Span, Tape, scan_value};
 use super::settings::Within;
@@ -144,6 +145,7 @@ impl Reading {
         let own = self.tape.nodes.len() - 1;
         let (base, nodes, known) = (self.text.len(), self.tape.nodes.len(), self.tape.parameters.len());
         let read = std::str::from_utf8(&string).ok().filter(|text| fits(base, text.len().saturating_mul(12)));
+        let read = read.filter(|text| !divides_an_address(text));
         let Some(text) = read else { return self.tape.inner.push(unread(own, Inside::UnreadQuery)) };
         self.text.push_str(text);
         let end = offset(self.text.len());
@@ -242,6 +244,44 @@ struct Part {
     value: std::ops::Range<usize>,
 }
 
+/// What stands between parameters.
+const DIVIDERS: [char; 4] = ['&', ';', '?', '#'];
+
+/// Whether an address within the query may go on behind what divides parameters: who it is for stands in front of its `@`, and may hold `&` and `;`.
+/// Nobody knows then where a parameter ends. One that tells a name of its own there is one, unless a password may have begun.
+fn divides_an_address(text: &str) -> bool {
+    // between `://` and what the host begins or ends with: whether a colon stood there
+    let mut open = None;
+    let mut at = memchr2(b'?', b'#', text.as_bytes()).map_or(text.len(), |at| at + 1);
+    while at < text.len() {
+        let end = text[at..].find(DIVIDERS).map_or(text.len(), |length| at + length);
+        let part = query::resolved(&text.as_bytes()[at..end]);
+        if let Some(password) = open.filter(|_| text[..at].ends_with(['&', ';'])) {
+            let rest = authority(&part);
+            match rest.iter().position(|byte| *byte == b'@') {
+                Some(host) if password || !rest[..host].contains(&b'=') => return true,
+                Some(_) => open = None,
+                None => open = (rest.len() == part.len()).then_some(password || rest.contains(&b':')),
+            }
+        } else {
+            open = None;
+        }
+        if let Some(scheme) = memchr::memmem::rfind(&part, b"://") {
+            let rest = &part[scheme + 3..];
+            let user = authority(rest);
+            open = (user.len() == rest.len() && !user.contains(&b'@')).then_some(user.contains(&b':'));
+        }
+        at = end + 1;
+    }
+    false
+}
+
+/// So much of `text` as may belong to who an address is for, and its host.
+fn authority(text: &[u8]) -> &[u8] {
+    let end = text.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#') || byte.is_ascii_whitespace());
+    &text[..end.unwrap_or(text.len())]
+}
+
 /// The parameters of the query and the fragment of `text`, empty ones left out: what stands between `?`, `#`, `&` and `;`. One without `=` is a value
 /// without a name. A text in which none has a name has no query.
 fn parts(text: &str) -> impl Iterator<Item = Part> {
@@ -250,7 +290,7 @@ fn parts(text: &str) -> impl Iterator<Item = Part> {
     let mut at = if named { start } else { text.len() };
     std::iter::from_fn(move || {
         while at < text.len() {
-            let end = text[at..].find(['&', ';', '?', '#']).map_or(text.len(), |length| at + length);
+            let end = text[at..].find(DIVIDERS).map_or(text.len(), |length| at + length);
             let part = at..end;
             at = end + 1;
             if part.is_empty() {

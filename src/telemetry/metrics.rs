@@ -111,7 +111,7 @@ metrics! {
     alerts: IntCounterVec "sivcar_alerts_total" ["outcome"] "First sightings of what looks like personal data and no mark names: written to the alerts topic, or held_back for there was no room";
     sealed_input: IntCounterVec "sivcar_sealed_input_tokens_total" ["source", "outcome"] "Strings like tokens from sources of sealed input: passed, or sealed again because not_canonical or unopened";
     seals: IntCounterVec "sivcar_seals_total" ["key_id"] "Values sealed, by the id of the key";
-    keyset_failures: IntCounterVec "sivcar_keyset_reload_failures_total" [] "Reloads of a keyset that were refused, so that the old one stays";
+    keyset_failures: IntCounterVec "sivcar_keyset_reload_failures_total" [] "Reloads of a keyset or a JWK set that were refused, so that the old one stays";
     commit_seconds: HistogramVec "sivcar_commit_seconds" [] "Time that sending the offsets and committing a transaction took";
     aborts: IntCounterVec "sivcar_aborts_total" ["reason"] "Transactions aborted and their batches repeated, by reason";
     unknown_commits: IntCounterVec "sivcar_unknown_commits_total" ["outcome"] "Commits whose outcome was unknown, by what was found: committed, aborted or lost";

@@ -87,9 +87,9 @@ impl Metrics {
         }
     }
 
-    /// A keyset was refused on reload; the one before stays in use.
+    /// A keyset, or the public keys of an issuer, was refused on reload; the one before stays in use.
     pub fn keyset_refused(&self, error: &KeysError) {
-        tracing::error!(%error, "keyset not reloaded, the one before stays in use");
+        tracing::error!(%error, "keyset or JWK set not reloaded, the one before stays in use");
         self.keyset_failures.with_label_values::<&str>(&[]).inc();
     }
 

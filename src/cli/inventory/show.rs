@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::privacy::inventory::{Covering, Entry, Fate, Inventory};
 use crate::privacy::mask::Mask;
 use crate::privacy::matcher::{By, Matchers};
-use crate::privacy::place::Part;
+use crate::privacy::place::{Part, Place};
 use crate::privacy::sighting::STRANGE;
 
 /// How an inventory is written.
@@ -52,8 +52,8 @@ impl Shown<'_> {
         }
     }
 
-    /// What is told beside it: what was rejected, and what there was no room for.
-    pub fn remarks(&self) -> String {
+    /// What is told beside it: what was rejected, what there was no room for, and what no mark is suggested for.
+    pub fn remarks(&self, output: Output) -> String {
         let mut text = String::new();
         for (reason, count) in self.rejected {
             // a String takes all that is written
@@ -62,6 +62,14 @@ impl Shown<'_> {
         if self.inventory.unlisted > 0 {
             let count = self.inventory.unlisted;
             let _ = writeln!(text, "not listed: {count} values at further places; --places takes more");
+        }
+        let entries = if output == Output::Marks { self.inventory.entries() } else { Vec::new() };
+        for Entry { workspace, event: name, place: Place { part, path }, .. } in
+            entries.iter().filter(|entry| entry.row.is_open())
+        {
+            let event = if name.is_empty() { String::new() } else { format!(" of event {name}") };
+            let Err(why) = suggested(*part, path, name) else { continue };
+            let _ = writeln!(text, "not suggested: {} {path}{event} in workspace {workspace}: {why}", part.word());
         }
         text
     }
@@ -152,10 +160,7 @@ impl Shown<'_> {
         for Entry { workspace, event, place, row } in
             self.inventory.entries().iter().filter(|entry| entry.row.is_open())
         {
-            // identifiers have a rule of their own
-            let on = Some(place.part).filter(|part| !matches!(part, Part::Id | Part::Uuid));
-            let strange = place.path.split('.').any(|step| step == STRANGE) || *event == STRANGE;
-            let Some(on) = on.filter(|_| !strange) else { continue };
+            let Ok(on) = suggested(place.part, &place.path, event) else { continue };
             let most = row.found.iter().max_by_key(|(found, count)| (!found.yellow, **count));
             let Some((found, count)) = most else { continue };
             let around = matches!(on, Part::Header | Part::Key);
@@ -180,6 +185,18 @@ impl Shown<'_> {
             text.push('\n');
         }
         text
+    }
+}
+
+/// What a mark would name, or why none is suggested.
+fn suggested(part: Part, path: &str, event: &str) -> Result<Part, &'static str> {
+    match part {
+        Part::Id | Part::Uuid => Err("identifiers have a rule of their own; views mask them without a mark"),
+        _ if event == STRANGE => Err("the event's name may be a value; take the inventory without --by-event"),
+        _ if path.split('.').any(|step| step == STRANGE) => {
+            Err("a name there may be a value; mark what stands around it")
+        }
+        part => Ok(part),
     }
 }
 

@@ -35,16 +35,15 @@ fn an_expression_gives_a_level_and_whatever_else_it_gives_means_the_highest() {
         ("size(path) * 100", 500),
         ("matcher == '' ? 1 : 2", 2),
         // none of these is a level
-        ("-1", 9999),
-        ("10000", 9999),
-        ("9999999999999", 9999),
-        ("true", 9999),
-        ("'5'", 9999),
-        ("5.0", 9999),
-        ("null", 9999),
-        ("[5]", 9999),
+        ("on == 'attribute' ? -1 : 0", 9999),
+        ("10000 + size(path)", 9999),
+        ("path == ''", 9999),
+        ("event", 9999),
+        ("double(size(path))", 9999),
+        ("event == '' ? 0 : null", 9999),
+        ("[size(path)]", 9999),
         // none of these gives anything
-        ("1 / 0", 9999),
+        ("1 / (size(path) - 5)", 9999),
         ("event[0]", 9999),
         ("path.nothing", 9999),
         ("int(event)", 9999),
@@ -87,6 +86,18 @@ fn what_could_take_long_or_tell_of_nothing_is_refused() {
     assert_eq!(refused(&format!("{}1", "1+".repeat(30))), "the expression is nested deeper than 20");
     for deep in [format!("{}1{}", "[".repeat(60), "]".repeat(60)), format!("event{}", "[0]".repeat(60))] {
         let _what = refused(&deep);
+    }
+}
+
+#[test]
+fn what_never_gives_a_level_is_refused() {
+    for text in ["-1", "10000", "9999999999999", "true", "'5'", "5.0", "null", "[5]", "1 / 0", "[1].exists(x, x == 1)"]
+    {
+        assert_eq!(
+            Hooks::default().add("h", text),
+            Err("the expression gives no level, an integer from 0 to 9999, whatever it is asked about".to_owned()),
+            "{text}"
+        );
     }
 }
 

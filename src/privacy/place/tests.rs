@@ -56,10 +56,11 @@ fn a_name_that_may_be_a_value_is_not_shown() {
 #[test]
 fn names_of_events_may_hold_what_joins_words() {
     let shown = |name: &str| event(&Matchers::default(), name);
-    for name in ["form.submit", "Order Completed", "app:open/v2", "profile.updated"] {
+    for name in ["form.submit", "Order Completed", "app:open/v2", "profile.updated", "step-2"] {
         assert_eq!(shown(name), name);
     }
-    for name in ["signed up: ann@example.com", "call 600700800", "a\nb", "x".repeat(97).as_str()] {
+    let address = "Ann Smith 42 Elm Street";
+    for name in ["signed up: ann@example.com", "call 600700800", address, "step 2", "a\nb", &"x".repeat(49)] {
         assert_eq!(shown(name), STRANGE, "{name:?}");
     }
 }

@@ -181,3 +181,28 @@ proptest! {
         prop_assert_eq!(String::from_utf8_lossy(&read.string(found)).into_owned(), expected);
     }
 }
+
+#[test]
+fn an_address_that_goes_on_behind_a_divider_is_not_divided() {
+    for (text, divided) in [
+        ("/?next=https://ann:se&cret@host.example/x", true),
+        ("/?next=https://ann:se;cret@host.example/x", true),
+        ("/?next=https://ann:s&e;cret@host", true),
+        ("/?next=https://an&n@host.example", true),
+        ("/?next=https%3A%2F%2Fann%3Ase&cret%40host", true),
+        ("/?next=https://ann:se&cr=et@host.example/", true),
+        ("/?a=https://x.example:80&email=ann@x.co", true),
+        ("/#a=1&b=ftp://u:p&w@h", true),
+        ("/?next=https://ann:secret@host.example/x&y=1", false),
+        ("/?next=https://shop.example&email=ann@x.co", false),
+        ("/?next=https://shop.example&email=ann@x.co&u:p@h", false),
+        ("/?next=https://shop.example/a&n@x.co", false),
+        ("/?next=https://ann:se?cret@host.example", false),
+        ("https://ann:se&cret@host.example/?a=1", false),
+        ("/?a=b&c=d@e", false),
+        ("/?", false),
+        ("", false),
+    ] {
+        assert_eq!(divides_an_address(text), divided, "{text}");
+    }
+}
