@@ -85,6 +85,8 @@ pub enum Problem {
     NoVariable,
     #[error("no command is given; name a program and its arguments")]
     EmptyCommand,
+    #[error("there is no such program; correct its path, or install it")]
+    NoProgram,
     #[error("the command cannot be run ({0}); check its path and that it is executable")]
     CommandNotRun(io::ErrorKind),
     #[error("the command failed ({0}); run it by hand to see why")]
@@ -290,7 +292,10 @@ fn variable(name: &str) -> Result<Zeroizing<Vec<u8>>, Problem> {
 fn output(line: &[String], timeout: Duration) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let (program, arguments) = line.split_first().ok_or(Problem::EmptyCommand)?;
     let run = Command::new(program).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-    let mut child = run.map_err(|error| Problem::CommandNotRun(error.kind()))?;
+    let mut child = run.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Problem::NoProgram,
+        kind => Problem::CommandNotRun(kind),
+    })?;
     let text = drain(&mut child, timeout);
     if text.is_err() {
         let _gone_already = child.kill(); // or it would wait for ever to write, or to end

@@ -117,7 +117,7 @@ fn a_command_runs_without_a_shell_and_must_succeed_in_time() {
     assert_eq!(read(&KeySource::Command(line)).expect("accepted").primary(), 7);
     assert_eq!(problem(&KeySource::Command(vec![])), Problem::EmptyCommand);
     let absent = KeySource::Command(vec!["/nonexistent/kms".to_owned(), "secret".to_owned()]);
-    assert_eq!(problem(&absent), Problem::CommandNotRun(io::ErrorKind::NotFound));
+    assert_eq!(problem(&absent), Problem::NoProgram);
     assert!(!format!("{} {absent:?}", read(&absent).expect_err("refused")).contains("secret"));
     assert!(matches!(problem(&shell("echo {}; exit 3")), Problem::CommandFailed(status) if status.code() == Some(3)));
     assert_eq!(problem(&shell("cat /dev/zero")), Problem::TooLarge);

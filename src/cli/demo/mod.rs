@@ -159,7 +159,7 @@ impl<L: Log> Demo<'_, L> {
         self.feed("raw.events", vec![broken])?;
         self.fed += 1;
         self.wait_for_outputs()?;
-        self.show_some("page.view", "An event: name, e-mail and address are marked, the telephone number is not")?;
+        self.show_some("page.view", "An event: name, e-mail and address are marked; the telephone number is detected, which masks it for people alone")?;
         self.show_some("form.submit", "Attributes inside parameters are found too")?;
 
         let since = self.mark_phone()?;
