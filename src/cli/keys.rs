@@ -49,8 +49,8 @@ pub enum Command {
         #[command(flatten)]
         waiting: Waiting,
     },
-    /// Moves the record keys of a changelog, or of a view's topic of profiles, to another key: each profile's record is written anew and
-    /// the old one deleted, once. Rotation does not need it; disabling a pinned key does.
+    /// Moves the record keys of a changelog, of a view's topic or of a protected topic to another key: each profile's record is written anew
+    /// and the old one deleted, once. Rotation does not need it; disabling a pinned key does.
     #[command(
         after_help = "Example: sivcar keys pin --config sivcar.toml --topic debug.users --id 1919301694 --wait backfilled"
     )]
@@ -70,7 +70,8 @@ pub enum Command {
         #[command(flatten)]
         waiting: Waiting,
     },
-    /// Disables a key: its tokens can no longer be opened or searched. The primary is refused.
+    /// Disables a key: its tokens can no longer be opened or searched. The primary is refused here; by the processes, a keyset without a
+    /// key that a topic is pinned to (`sivcar status` lists them): move such a topic first, with `sivcar keys pin`.
     #[command(after_help = "Example: sivcar keys disable keyset.json --id 1919301694")]
     Disable {
         /// The keyset file

@@ -160,13 +160,12 @@ pub fn check(key: &MarkKey, mark: &Mark) -> Result<Path, String> {
     }
     let path = Path::parse(&key.name).map_err(|error| format!("name {:?}: {error}", key.name))?;
     if key.on == On::Key {
-        return match key.event {
-            Some(_) => Err(
-                "a mark on record keys holds for every event, or a deletion would not find its record; leave out event"
-                    .to_owned(),
-            ),
-            None => Ok(path),
+        let wrong = match (&*key.name, &key.event) {
+            (_, Some(_)) => "holds for every event, or a deletion would not find its record; leave out event",
+            (KEY, None) => return Ok(path),
+            _ => "has no other name, for a record has one key; leave out name",
         };
+        return Err(format!("a mark on record keys {wrong}"));
     }
     if path.is_root() {
         return Err("name \"$\" is the root, which no mark matches".to_owned());

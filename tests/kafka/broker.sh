@@ -165,12 +165,16 @@ kafka() {
     shift 2
   done
   [ $# -eq 0 ] || die "kafka $verb: $1 is unknown or needs a value"
+  case $verb in
+    start | stop) ;;
+    *) die "kafka start [--dir DIR]… [--port PORT] | stop [--dir DIR]… | topics|produce|consume|groups ARGS…; several DIRs: a cluster" ;;
+  esac
+  case $port in *[!0-9]*) die "kafka $verb: --port $port is no number" ;; esac
   [ "${#dirs[@]}" -gt 0 ] || dirs=(target/kafka/broker)
   mkdir -p "${dirs[@]}"
   for i in "${!dirs[@]}"; do dirs[i]=$(cd "${dirs[i]}" && pwd); done
   case $verb in
     start) start "$port" "${dirs[@]}" ;;
     stop) for dir in "${dirs[@]}"; do stop "$dir"; done ;;
-    *) die "kafka start [--dir DIR]… [--port PORT] | stop [--dir DIR]… | topics|produce|consume|groups ARGS…; several DIRs: a cluster" ;;
   esac
 }

@@ -131,6 +131,10 @@ fn marks_on_headers_and_keys_ask_for_what_bytes_can_have() {
         ("on = \"key\"\nshape = true\n", format!("f:10:13: {bytes}")),
         ("on = \"key\"\nevent = \"e\"\n", format!("f:10:13: {every}")),
         (
+            "on = \"key\"\nname = \"id\"\n",
+            "f:12:8: a mark on record keys has no other name, for a record has one key; leave out name".to_owned(),
+        ),
+        (
             "on = \"header\"\nname = \"$.a\"\n",
             "f:12:8: name \"$.a\" begins at the root; use on = \"field\" or leave out '$.'".to_owned(),
         ),
