@@ -1,4 +1,4 @@
-//! What reaches a running process from outside: signals and changed keyset files.
+//! What reaches a running process from outside: signals, and changed files of keysets and issuers' keys.
 //!
 //! A thread of its own with a small Tokio runtime waits for them. Always holds: SIGTERM and SIGINT only set the wish to stop, and
 //! whoever works finishes its batch; a keyset that cannot be used is told and counted, and the one before stays in force.
@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::exit::Failure;
 use crate::keys::Keys;
+use crate::privacy::keyset::Keyring;
 use crate::stream::context::Context;
 use crate::stream::log::Log;
 use crate::telemetry::Metrics;
@@ -95,14 +96,19 @@ impl Reloader {
     }
 
     fn reload<L: Log>(&mut self, context: &Context<L>) {
+        if let Some(ring) = self.anew() {
+            context.keyring.store(ring);
+        }
+    }
+
+    /// The keys, if any of them is another once all were read anew; what is refused is told and counted.
+    fn anew(&mut self) -> Option<Arc<Keyring>> {
         // before reading: a change in between shows at the next look
         self.files = stamps(&self.keys);
         let reload = self.keys.reload();
         reload.refused.iter().for_each(|error| self.metrics.keyset_refused(error));
-        if reload.changed {
-            context.keyring.store(self.keys.ring());
-        }
         tracing::info!(changed = reload.changed, refused = reload.refused.len(), "keysets looked at again");
+        reload.changed.then(|| self.keys.ring())
     }
 }
 
@@ -113,4 +119,40 @@ fn stamps(keys: &Keys) -> Vec<Stamp> {
         Some((metadata.modified().ok()?, metadata.len()))
     };
     keys.files().into_iter().map(stamp).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::keys::{self, KeySource};
+
+    #[test]
+    fn issuers_keys_that_cannot_be_read_anew_are_counted_as_keysets_are() {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let (keyset, issuer) = (folder.path().join("keyset.json"), folder.path().join("jwks.json"));
+        keys::create(&keyset, &keys::generate().expect("random bytes")).expect("can be written");
+        let good = include_str!("../../tests/golden/jwks.json");
+        fs::write(&issuer, good).expect("can be written");
+        fs::set_permissions(&issuer, fs::Permissions::from_mode(0o644)).expect("ours");
+        let keys = Keys::load(Some(KeySource::File(keyset.clone())), BTreeMap::new()).expect("a keyset");
+        let keys = keys.with_issuers(BTreeMap::from([("raw".to_owned(), issuer.clone())])).expect("a JWK set");
+        let metrics = Arc::new(Metrics::new("g", ["raw"]));
+        let mut reloader = Reloader { files: stamps(&keys), keys, metrics: Arc::clone(&metrics) };
+        let spoil = |file: &PathBuf| fs::write(file, "{}").expect("can be written");
+        let vanish = |file: &PathBuf| fs::remove_file(file).expect("it is there");
+        for (count, change) in [(1, &spoil as &dyn Fn(&PathBuf)), (2, &vanish)] {
+            change(&issuer);
+            assert!(stamps(&reloader.keys) != reloader.files, "it is seen");
+            assert!(reloader.anew().is_none(), "what was there stays");
+            let counted = format!("\nsivcar_keyset_reload_failures_total {count}\n");
+            assert!(metrics.text().expect("text").contains(&counted), "{counted}");
+        }
+        spoil(&keyset);
+        assert!(reloader.anew().is_none());
+        assert!(metrics.text().expect("text").contains("\nsivcar_keyset_reload_failures_total 4\n"), "one of each");
+    }
 }

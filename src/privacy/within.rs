@@ -250,21 +250,25 @@ const DIVIDERS: [char; 4] = ['&', ';', '?', '#'];
 /// Whether an address within the query may go on behind what divides parameters: who it is for stands in front of its `@`, and may hold `&` and `;`.
 /// Nobody knows then where a parameter ends. One that tells a name of its own there is one, unless a password may have begun.
 fn divides_an_address(text: &str) -> bool {
-    // between `://` and what the host begins or ends with: whether a colon stood there
+    // what is escaped within an address as it stands is none of its signs, and all there is of one that is escaped itself
+    goes_on(text, |part| part.into()) || (text.contains('%') && goes_on(text, query::resolved))
+}
+
+/// The same, each part being read by `read`.
+fn goes_on(text: &str, read: fn(&[u8]) -> Cow<'_, [u8]>) -> bool {
+    // in an address whose host has not begun: whether a colon stood there
     let mut open = None;
     let mut at = memchr2(b'?', b'#', text.as_bytes()).map_or(text.len(), |at| at + 1);
     while at < text.len() {
         let end = text[at..].find(DIVIDERS).map_or(text.len(), |length| at + length);
-        let part = query::resolved(&text.as_bytes()[at..end]);
-        if let Some(password) = open.filter(|_| text[..at].ends_with(['&', ';'])) {
-            let rest = authority(&part);
-            match rest.iter().position(|byte| *byte == b'@') {
-                Some(host) if password || !rest[..host].contains(&b'=') => return true,
-                Some(_) => open = None,
-                None => open = (rest.len() == part.len()).then_some(password || rest.contains(&b':')),
+        let part = read(&text.as_bytes()[at..end]);
+        if let Some(password) = open.take().filter(|_| text[..at].ends_with(['&', ';'])) {
+            let user = authority(&part);
+            match memchr::memchr(b'@', user) {
+                Some(host) if password || !user[..host].contains(&b'=') => return true,
+                Some(_) => {}
+                None => open = (user.len() == part.len()).then_some(password || user.contains(&b':')),
             }
-        } else {
-            open = None;
         }
         if let Some(scheme) = memchr::memmem::rfind(&part, b"://") {
             let rest = &part[scheme + 3..];
@@ -278,8 +282,7 @@ fn divides_an_address(text: &str) -> bool {
 
 /// So much of `text` as may belong to who an address is for, and its host.
 fn authority(text: &[u8]) -> &[u8] {
-    let end = text.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#') || byte.is_ascii_whitespace());
-    &text[..end.unwrap_or(text.len())]
+    &text[..text.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(text.len())]
 }
 
 /// The parameters of the query and the fragment of `text`, empty ones left out: what stands between `?`, `#`, `&` and `;`. One without `=` is a value
