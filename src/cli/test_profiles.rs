@@ -90,7 +90,12 @@ impl Which {
         let config = offline::config(&self.config)?;
         let (workspace, id) = (self.workspace.clone(), self.id.clone());
         let configured = &config.settings.workspaces;
-        if !is_name(&workspace) || !(configured.is_empty() || configured.contains(&workspace)) {
+        if !is_name(&workspace) {
+            return Err(Failure::usage(format!(
+                "--workspace {workspace:?}: must be 1–64 letters, digits, '.', '_' or '-'"
+            )));
+        }
+        if !configured.is_empty() && !configured.contains(&workspace) {
             return Err(Failure::usage(format!("--workspace {workspace}: no such workspace in the configuration")));
         }
         if !is_domain(&id) {

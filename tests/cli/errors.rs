@@ -72,6 +72,10 @@ fn names_that_the_configuration_does_not_have() {
         "token --config sivcar.toml --workspace a/b --domain d",
         "--workspace \"a/b\": must be 1–64 letters, digits, '.', '_' or '-'",
     );
+    bench.refused(
+        "test-profiles add --config sivcar.toml --workspace * --id 7",
+        "--workspace \"*\": must be 1–64 letters, digits, '.', '_' or '-'",
+    );
     bench.write("two.toml", &(crate::bench::CONFIG.to_owned() + "[[workspace]]\nid = \"acme\"\n"));
     bench.refused(
         "token --config two.toml --workspace beta --domain d",
