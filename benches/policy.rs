@@ -10,6 +10,8 @@ mod broker;
 #[path = "parts/cluster.rs"]
 #[expect(dead_code, reason = "another bench needs the rest")]
 mod cluster;
+#[path = "parts/counted.rs"]
+mod counted;
 #[path = "parts/figures.rs"]
 mod figures;
 #[path = "parts/orders.rs"]
@@ -110,6 +112,10 @@ impl Way {
     }
 }
 
+fn record(number: u64) -> Record {
+    Record { key: Some(key(number)), value: Some(order(number)), ..Record::default() }
+}
+
 /// What a round of the core takes, in seconds.
 fn took(protector: &mut Protector, records: &[Record], outputs: &mut Outputs) -> f64 {
     let began = Instant::now();
@@ -120,7 +126,6 @@ fn took(protector: &mut Protector, records: &[Record], outputs: &mut Outputs) ->
 }
 
 fn core() {
-    let record = |number| Record { key: Some(key(number)), value: Some(order(number)), ..Record::default() };
     let records: Vec<Record> = (0..CORE_RECORDS).map(record).collect();
     let mut outputs = Outputs::default();
     let [nothing, others @ ..] = &WAYS;
@@ -134,11 +139,36 @@ fn core() {
     }
 }
 
+/// What is counted under valgrind: so many records, with what has the `name`.
+fn work(name: &str, count: u64) {
+    let records: Vec<Record> = (0..100).map(record).collect();
+    let way = WAYS.iter().find(|way| way.name == name).expect("one of the ways");
+    let (mut protector, mut outputs) = (way.protector(), Outputs::default());
+    for record in records.iter().cycle().take(count as usize) {
+        black_box(protector.protect(0, black_box(record), &mut outputs)).expect("a good record");
+    }
+}
+
+/// The same figures in instructions, where valgrind is there to count them.
+fn in_instructions() {
+    let [Some(off), others @ ..] = WAYS.map(|way| counted::instructions(way.name)) else {
+        return eprintln!("instructions are not counted: valgrind is not here");
+    };
+    for (way, on) in WAYS[1..].iter().zip(others.into_iter().flatten()) {
+        eprintln!("instructions per record with {} and without: {on} {off}", way.name);
+        row(&format!("{}, core in instructions", way.name), &[on / off], "instructions of the core with it ÷ without");
+    }
+}
+
 fn main() {
+    if let Some((name, count)) = counted::ordered() {
+        return work(&name, count);
+    }
     if !is_wanted() {
         return;
     }
     core();
+    in_instructions();
     let (events, rounds) = (number("SIVCAR_EVENTS", 150_000), number("SIVCAR_ROUNDS", 3));
     let topics: Vec<&str> = [RAW].into_iter().chain(OUTPUTS).collect();
     let mut cluster = Cluster::new(1, &topics, &WAYS[0].sources());

@@ -8,7 +8,7 @@ const ORDERS: &str = "SIVCAR_COUNTED";
 /// What to do and how often, where this run is one that is counted.
 pub fn ordered() -> Option<(String, u64)> {
     let orders = std::env::var(ORDERS).ok()?;
-    let (what, times) = orders.split_once(' ').expect("two words");
+    let (what, times) = orders.rsplit_once(' ').expect("a number behind");
     Some((what.to_owned(), times.parse().expect("a number")))
 }
 
