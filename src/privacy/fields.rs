@@ -308,7 +308,8 @@ impl Fields {
         let verdict = rest.first().filter(|field| field.node == node).map(|field| field.verdict);
         let rest = &rest[usize::from(verdict.is_some())..];
         let end = document.node(node).next as usize;
-        (verdict, rest.partition_point(|field| field.node < end))
+        let below = rest.first().filter(|field| field.node < end); // mostly none
+        (verdict, below.map_or(0, |_| rest.partition_point(|field| field.node < end)))
     }
 
     /// What holds for the member `node`, if a rule touches it.

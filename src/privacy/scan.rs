@@ -87,15 +87,15 @@ struct Scanner<'s> {
 impl Scanner<'_> {
     #[inline(always)]
     fn document(mut self) -> Result<(), Reason> {
-        self.white_space();
-        self.value(0, None, false)?;
+        let first = self.next();
+        self.value(first, 0, None, false)?;
         while let Some(&container) = self.tape.open.last() {
             match self.tape.nodes[container].kind {
                 Kind::Object => self.inside::<true>(container)?,
                 _ => self.inside::<false>(container)?,
             }
         }
-        self.white_space();
+        self.next();
         if self.at == self.bytes.len() { Ok(()) } else { Err(Reason::TrailingBytes) }
     }
 
@@ -105,12 +105,12 @@ impl Scanner<'_> {
         let mut first = container + 1 == self.tape.nodes.len();
         loop {
             let mut before = self.at;
-            self.white_space();
-            match self.peek() {
+            let mut byte = self.next();
+            match byte {
                 b',' if !first => {
                     self.at += 1;
                     before = self.at;
-                    self.white_space();
+                    byte = self.next();
                 }
                 b'}' if OBJECT => return self.close(container),
                 b']' if !OBJECT => return self.close(container),
@@ -119,10 +119,11 @@ impl Scanner<'_> {
             }
             first = false;
             let opened = if OBJECT {
-                let (key, escaped) = self.key()?;
-                self.value(before, Some(key), escaped)?
+                let (key, escaped) = self.key(byte)?;
+                let byte = self.next();
+                self.value(byte, before, Some(key), escaped)?
             } else {
-                self.value(before, None, false)?
+                self.value(byte, before, None, false)?
             };
             if opened {
                 return Ok(());
@@ -141,30 +142,28 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// Reads a key and its colon; gives the span inside the quotes, and whether it holds a backslash.
+    /// Reads a key, which begins with `byte`, and its colon; gives the span inside the quotes, and whether it holds a backslash.
     #[inline(always)]
-    fn key(&mut self) -> Result<(Span, bool), Reason> {
-        if self.peek() != b'"' {
+    fn key(&mut self, byte: u8) -> Result<(Span, bool), Reason> {
+        if byte != b'"' {
             return Err(Reason::JsonSyntax);
         }
         let start = self.at + 1;
         let escaped = self.string()?;
         let key = Span { start: offset(start), end: offset(self.at - 1) };
-        self.white_space();
-        if self.peek() != b':' {
+        if self.next() != b':' {
             return Err(Reason::JsonSyntax);
         }
         self.at += 1;
-        self.white_space();
         Ok((key, escaped))
     }
 
-    /// Reads a scalar, or the opening of a container; gives whether it is the latter.
+    /// Reads a scalar, or the opening of a container, which begins with `byte`; gives whether it is the latter.
     #[inline(always)]
-    fn value(&mut self, before: usize, key: Option<Span>, key_escaped: bool) -> Result<bool, Reason> {
+    fn value(&mut self, byte: u8, before: usize, key: Option<Span>, key_escaped: bool) -> Result<bool, Reason> {
         let start = self.at;
         let mut escaped = false;
-        let kind = match self.peek() {
+        let kind = match byte {
             b'"' => {
                 escaped = self.string()?;
                 Kind::String
@@ -244,20 +243,24 @@ impl Scanner<'_> {
     #[inline(always)]
     fn string(&mut self) -> Result<bool, Reason> {
         let start = self.at + 1;
-        let rest = &self.bytes[start..];
-        let length = plain(rest);
-        if rest.get(length) == Some(&b'"') && length <= self.limits.string_bytes {
-            self.at = start + length + 1;
+        let end = plain(self.bytes, start);
+        if self.bytes.get(end) == Some(&b'"') && end - start <= self.limits.string_bytes {
+            self.at = end + 1;
             return Ok(false);
         }
         self.at = unplain(self.bytes, start, self.limits.string_bytes)?;
         Ok(true)
     }
 
+    /// Passes white space; gives the byte that comes next, as [`Scanner::peek`] does.
     #[inline(always)]
-    fn white_space(&mut self) {
-        while let b' ' | b'\t' | b'\n' | b'\r' = self.peek() {
-            self.at += 1;
+    fn next(&mut self) -> u8 {
+        loop {
+            match self.peek() {
+                byte if byte > b' ' => return byte,
+                b' ' | b'\t' | b'\n' | b'\r' => self.at += 1,
+                byte => return byte,
+            }
         }
     }
 
@@ -277,7 +280,7 @@ fn unplain(bytes: &[u8], start: usize, string_bytes: usize) -> Result<usize, Rea
     let window = &bytes[..bytes.len().min(last.saturating_add(1))];
     let mut at = start;
     loop {
-        let found = at + plain(&window[at..]);
+        let found = plain(window, at);
         match window.get(found) {
             Some(b'"') => return Ok(found + 1),
             Some(b'\\') if found < last => at = escape(bytes, found, last)?,
@@ -306,25 +309,39 @@ fn escape(bytes: &[u8], at: usize, last: usize) -> Result<usize, Reason> {
     Ok(at + 2 + digits)
 }
 
-/// How many bytes come before the first quote, backslash or control character. Most strings are short, so eight bytes are looked at in one
-/// word: a byte is zero if subtracting one borrows from its highest bit; a borrow goes upwards only, so the lowest byte found is right.
+/// The first quote, backslash or control character from `start` on; the end where there is none.
 #[inline(always)]
-fn plain(bytes: &[u8]) -> usize {
+fn plain(bytes: &[u8], start: usize) -> usize {
+    // most keys end within eight bytes
+    match bytes.get(start..).and_then(<[u8]>::first_chunk).and_then(special) {
+        Some(found) => start + found,
+        None => plain_on(bytes, start),
+    }
+}
+
+/// The same, wherever it stands.
+#[inline(never)]
+fn plain_on(bytes: &[u8], start: usize) -> usize {
+    let rest = bytes.get(start..).unwrap_or_default();
+    let (words, few) = rest.as_chunks();
+    let found = words.iter().enumerate().find_map(|(index, word)| Some(index * word.len() + special(word)?));
+    let is_special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+    let last = || Some(rest.len() - few.len() + few.iter().position(is_special)?);
+    start + found.or_else(last).unwrap_or(rest.len())
+}
+
+/// Where in eight bytes the first quote, backslash or control character stands. They are looked at in one word: a byte is zero if subtracting
+/// one borrows from its highest bit; a borrow goes upwards only, so the lowest byte found is right.
+#[inline(always)]
+fn special(word: &[u8; 8]) -> Option<usize> {
     const EACH: u64 = 0x0101_0101_0101_0101;
     const HIGHEST: u64 = EACH << 7;
+    let word = u64::from_le_bytes(*word);
     // with its second bit turned, the quote (0x22) comes right after the control characters, which stay among themselves
-    let quote_or_control = |word: u64| (word ^ (EACH * 0x02)).wrapping_sub(EACH * 0x21);
-    let backslash = |word: u64| (word ^ (EACH * u64::from(b'\\'))).wrapping_sub(EACH);
-    let (words, rest) = bytes.as_chunks();
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let found = (quote_or_control(word) | backslash(word)) & !word & HIGHEST;
-        if found != 0 {
-            return index * size_of_val(&word) + found.trailing_zeros() as usize / 8;
-        }
-    }
-    let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
-    rest.iter().position(special).map_or(bytes.len(), |found| bytes.len() - rest.len() + found)
+    let quote_or_control = (word ^ (EACH * 0x02)).wrapping_sub(EACH * 0x21);
+    let backslash = (word ^ (EACH * u64::from(b'\\'))).wrapping_sub(EACH);
+    let found = (quote_or_control | backslash) & !word & HIGHEST;
+    (found != 0).then(|| found.trailing_zeros() as usize / 8)
 }
 
 /// A position in a text, or an index into its nodes, of which there are no more than bytes: both are below 2³² since the

@@ -34,6 +34,7 @@ impl<'a> Document<'a> {
     }
 
     /// What the string `i` holds, where strings were entered.
+    #[inline]
     pub fn inner(&self, i: usize) -> Option<&'a Inner> {
         let inner = &self.tape.inner;
         if inner.is_empty() {
@@ -79,6 +80,7 @@ impl<'a> Document<'a> {
     }
 
     /// Node `i`; 0 is the root.
+    #[inline]
     pub fn node(&self, i: usize) -> &'a Node {
         &self.tape.nodes()[i]
     }
@@ -98,38 +100,52 @@ impl<'a> Document<'a> {
     }
 
     /// The text of a span, as it stands.
+    #[inline]
     pub fn raw(&self, span: Span) -> &'a str {
         &self.text[span.start as usize..span.end as usize]
     }
 
+    fn bytes(&self, span: Span) -> &'a [u8] {
+        &self.text.as_bytes()[span.start as usize..span.end as usize]
+    }
+
     /// The key of member `i`, unescaped, as WTF-8; `None` for elements and the root.
+    #[inline]
     pub fn key(&self, i: usize) -> Option<Cow<'a, [u8]>> {
         let node = self.node(i);
-        node.key.map(|span| unescape(self.raw(span), node.key_escaped))
+        node.key.map(|span| unescape(self.bytes(span), node.key_escaped))
     }
 
     /// The key of member `i`, unescaped, as text: a lone surrogate is U+FFFD. `None` for elements and the root.
+    #[inline]
     pub fn name(&self, i: usize) -> Option<Cow<'a, str>> {
         let node = self.node(i);
         let raw = self.raw(node.key?);
         let plain = !node.key_escaped;
-        Some(if plain { Cow::Borrowed(raw) } else { Cow::Owned(fold::lossy(&unescape(raw, true)).into_owned()) })
+        Some(if plain {
+            Cow::Borrowed(raw)
+        } else {
+            Cow::Owned(fold::lossy(&unescape(raw.as_bytes(), true)).into_owned())
+        })
     }
 
     /// The string that node `i` is, unescaped, as WTF-8; for any other kind its raw text.
+    #[inline]
     pub fn string(&self, i: usize) -> Cow<'a, [u8]> {
         let node = self.node(i);
         let quote = u32::from(node.kind == Kind::String);
-        unescape(self.raw(Span { start: node.value.start + quote, end: node.value.end - quote }), node.escaped)
+        unescape(self.bytes(Span { start: node.value.start + quote, end: node.value.end - quote }), node.escaped)
     }
 }
 
 /// Resolves the escapes of a scanned string's inside.
-fn unescape(raw: &str, escaped: bool) -> Cow<'_, [u8]> {
-    if !escaped {
-        return Cow::Borrowed(raw.as_bytes());
-    }
-    let mut rest = raw.as_bytes();
+#[inline]
+fn unescape(raw: &[u8], escaped: bool) -> Cow<'_, [u8]> {
+    if escaped { Cow::Owned(resolved(raw)) } else { Cow::Borrowed(raw) }
+}
+
+fn resolved(raw: &[u8]) -> Vec<u8> {
+    let mut rest = raw;
     let mut out = Vec::with_capacity(rest.len());
     while let Some(plain) = memchr(b'\\', rest) {
         out.extend_from_slice(&rest[..plain]);
@@ -147,7 +163,7 @@ fn unescape(raw: &str, escaped: bool) -> Cow<'_, [u8]> {
         rest = rest.get(length..).unwrap_or_default();
     }
     out.extend_from_slice(rest);
-    Cow::Owned(out)
+    out
 }
 
 /// How many bytes of a string's inside, as it stands in the text, come to the first `length` bytes of what it means. The string means UTF-8.
