@@ -91,15 +91,21 @@ impl Detector {
             truth: false,
         };
         let (mut around, mut at) = (root, 1);
-        let mut marked = question.marked.iter().map(|field| field.node).peekable();
-        let mut own = question.own.iter().copied().peekable();
+        let mut marked = question.marked.iter().map(|field| field.node);
+        let mut own = question.own.iter().copied();
+        let (mut next_marked, mut next_own) = (0, 0);
         while at < nodes.len() {
             while around.end <= at {
                 around = self.open.pop().unwrap_or(root);
             }
-            while marked.next_if(|node| *node < at).is_some() || own.next_if(|node| *node < at).is_some() {}
+            while next_marked < at {
+                next_marked = marked.next().unwrap_or(nodes.len());
+            }
+            while next_own < at {
+                next_own = own.next().unwrap_or(nodes.len());
+            }
             let node = &nodes[at];
-            if own.peek() == Some(&at) {
+            if next_own == at {
                 at = node.next as usize;
                 continue;
             }
@@ -109,7 +115,7 @@ impl Detector {
                 detected.push(by_key(question, at, &around, matcher));
             }
             // a mark speaks of the value, not of its key
-            if marked.peek() == Some(&at) && question.unread.binary_search(&at).is_err() {
+            if next_marked == at && question.unread.binary_search(&at).is_err() {
                 at = node.next as usize;
                 continue;
             }
@@ -119,20 +125,20 @@ impl Detector {
                     self.open.push(around);
                     around = within(question, at, &around, &says);
                 }
+                (None, Kind::Null) => {}
                 (None, _) if question.located.is_word(at) => {}
-                (inside, kind) => {
+                (None, kind) => {
                     let found = self.value(question, at, kind, &around, &says);
-                    let unread = (inside == Some(Inside::UnreadDocument)).then_some(question.matchers.unread());
-                    let found = question.matchers.first(found, unread).or_else(|| {
-                        let query = inside == Some(Inside::Query);
-                        query.then(|| across(question, at, says.version || around.version)).flatten()
-                    });
                     detected.extend(found.map(|found| Detected { node: at, found, goes: false }));
-                    if inside == Some(Inside::Query) && found.is_none() {
+                }
+                (Some(inside), _) => {
+                    let found = self.entered(question, at, inside, &around, &says);
+                    detected.extend(found.map(|found| Detected { node: at, found, goes: false }));
+                    if inside == Inside::Query && found.is_none() {
                         self.open.push(around);
                         let scope = Scope::Thing;
                         around = Around { matcher: None, scope, ..within(question, at, &around, &says) };
-                    } else if inside.is_some() {
+                    } else {
                         at = node.next as usize;
                         continue;
                     }
@@ -192,6 +198,23 @@ impl Detector {
         let found = matchers.first(named, looks);
         let whole = found.is_some() || leaf == Leaf::Number || query.is_some();
         if whole { found } else { self.query(matchers, &text) }
+    }
+
+    /// What finds the string `at`, in which stands something that is looked at as a whole, or was not read.
+    fn entered(
+        &mut self,
+        question: &Question,
+        at: usize,
+        inside: Inside,
+        around: &Around,
+        says: &Name,
+    ) -> Option<Found> {
+        let matchers = question.matchers;
+        let found = self.value(question, at, Kind::String, around, says);
+        let unread = (inside == Inside::UnreadDocument).then(|| matchers.unread());
+        let version = says.version || around.version;
+        let across = || if inside == Inside::Query { across(question, at, version) } else { None };
+        matchers.first(found, unread).or_else(across)
     }
 
     /// What finds a part of the query or the fragment of a URL.

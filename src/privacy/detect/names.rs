@@ -4,7 +4,7 @@
 //! same whatever the table holds. Always holds: of at most [`NAMES`] names of at most [`KEPT_BYTES_MAX`] bytes; they are parts of records,
 //! so nothing shows them.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
 
@@ -36,7 +36,9 @@ impl Names {
             self.0.resize_with(NAMES, || None);
         }
         // whoever makes names collide only makes them be looked at again
-        let place = FixedState::with_seed(0).hash_one(name) as usize & (NAMES - 1);
+        let mut hasher = FixedState::with_seed(0).build_hasher();
+        hasher.write(name);
+        let place = hasher.finish() as usize & (NAMES - 1);
         match &self.0[place] {
             Some(known) if *known.name == *name => known.says,
             _ => {

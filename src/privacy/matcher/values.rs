@@ -1,14 +1,18 @@
 //! What values look like: patterns and, where they exist, checksums.
 //!
-//! A text's bytes are sorted once; a pattern is tried only on a text that has the bytes it needs, and runs of them as long as it needs. All
-//! patterns run in time linear in the text. Always holds: what is found is a guess, wrong now and then in both directions. Deliberately not here: keys' names.
+//! A text's bytes are sorted once; a pattern is tried only on a text that is long enough for it and has the sorts of bytes and the digits
+//! it needs, which tables tell, and then as many of them, in runs as long as it needs. All patterns run in time linear in the text. Always
+//! holds: what is found is a guess, wrong now and then in both directions. Deliberately not here: keys' names.
 
+mod check;
+
+use std::cell::OnceCell;
 use std::sync::LazyLock;
-
-use core::net::Ipv6Addr;
 
 use aho_corasick::AhoCorasick;
 use regex::bytes::{Match, Regex};
+
+use check::{is_card, is_email, is_iban, is_ip4, is_ip6, is_phone, is_ssn};
 
 /// A finding by value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +34,8 @@ const PERCENT: u16 = 1 << 7;
 const HIGH: u16 = 1 << 8;
 const UNDERSCORE: u16 = 1 << 9;
 const SPACE: u16 = 1 << 10;
+/// How many sets of sorts there are.
+const SETS: usize = 1 << 11;
 
 /// What each byte is.
 static SORTS: [u16; 256] = sorts();
@@ -57,20 +63,19 @@ const fn sorts() -> [u16; 256] {
     table
 }
 
-/// Whether a text may match, as far as that is quick to tell.
-type May = fn(&[u8], &Runs) -> bool;
-
 /// One pattern.
 struct Pattern {
     like: &'static str,
-    /// The fewest bytes that it takes.
+    /// The fewest bytes that it takes; fewer than [`LENGTHS`].
     bytes_min: usize,
+    /// The fewest digits that it takes; fewer than [`LENGTHS`].
+    digits_min: usize,
     /// The sorts of bytes that a text must all have.
     needs: u16,
     /// Sorts of bytes of which it must have one.
     needs_one: u16,
     /// What else it must have, quick to tell.
-    may: May,
+    may: fn(&Text) -> bool,
     regex: Regex,
     /// What a match must be besides; the group `it` of the match, or all of it.
     check: fn(&[u8]) -> bool,
@@ -78,163 +83,225 @@ struct Pattern {
 
 /// The patterns, red matchers' first, and the rarer before the more frequent.
 static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
-    let pattern = |like, bytes_min, (needs, needs_one), may: May, regex: &str, check: fn(&[u8]) -> bool| {
+    let pattern = |like,
+                   (bytes_min, digits_min),
+                   (needs, needs_one),
+                   may: fn(&Text) -> bool,
+                   regex: &str,
+                   check: fn(&[u8]) -> bool| {
         let regex = Regex::new(&format!("(?-u){regex}")).expect("the patterns below are regular expressions");
-        Pattern { like, bytes_min, needs, needs_one, may, regex, check }
+        Pattern { like, bytes_min, digits_min, needs, needs_one, may, regex, check }
     };
     let any: fn(&[u8]) -> bool = |_| true;
     vec![
         pattern(
             "social security number",
-            11,
+            (11, 9),
             (DIGIT | DASH, DIGIT),
-            |_, runs| runs.number >= 9,
+            |text| text.number() >= 9,
             r"(?:^|[^0-9A-Za-z-])(?P<it>[0-9]{3}-[0-9]{2}-[0-9]{4})(?:$|[^0-9A-Za-z-])",
             is_ssn,
         ),
         pattern(
             "credit card",
-            12,
+            (12, 12),
             (DIGIT, DIGIT),
-            |_, runs| runs.number >= 12,
+            |text| text.number() >= 12,
             r"(?:^|[^0-9A-Za-z.-])(?P<it>[2-6][0-9]{3}(?:[ -]?[0-9]){8,15})(?:$|[^0-9A-Za-z-])",
             is_card,
         ),
         pattern(
             "credit card",
-            15,
+            (15, 2),
             (DIGIT | LETTER, DIGIT),
-            |_, runs| runs.code >= 15,
+            |text| text.capitals() + text.digits >= 15 && text.code() >= 15,
             r"(?:^|[^0-9A-Za-z])(?P<it>[A-Z]{2}[0-9]{2}(?: ?[0-9A-Z]){11,30})(?:$|[^0-9A-Za-z])",
             is_iban,
         ),
-        pattern("password", 8, (COLON | AT, LETTER), |_, _| true, r"://[^/\s:@?#]*:[^/\s@?#]+@[^/\s]", any),
+        pattern("password", (8, 0), (COLON | AT, LETTER), |_| true, r"://[^/\s:@?#]*:[^/\s@?#]+@[^/\s]", any),
         pattern(
             "token",
-            20,
+            (20, 0),
             (LETTER, LETTER),
-            |text, _| may_be_token(text),
+            may_be_token,
             r"(?:eyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{4,}\.[0-9A-Za-z_-]*|-----BEGIN [A-Z ]*PRIVATE KEY-----|(?:^|[^0-9A-Za-z_-])(?:gh[opsur]_[0-9A-Za-z]{30,}|github_pat_[0-9A-Za-z_]{30,}|glpat-[0-9A-Za-z_-]{20,}|xox[abeoprs]-[0-9A-Za-z-]{10,}|[rs]k_(?:live|test)_[0-9A-Za-z]{16,}|A[KS]IA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{35}|sk-[0-9A-Za-z_-]{32,}|npm_[0-9A-Za-z]{36})|^(?i:bearer|basic) +[0-9A-Za-z+/=._~-]{12,}$)",
             any,
         ),
         pattern(
             "email",
-            6,
+            (6, 0),
             (DOT, AT | PERCENT | HIGH),
-            |text, _| has_at(text),
+            |text| has_at(text.bytes),
             r"(?P<it>[0-9A-Za-z._%+'\x80-\xff-]{1,64}(?:@|%40|\xef\xbc\xa0)(?:[0-9A-Za-z\x80-\xff-]{1,63}\.){1,8}(?:[A-Za-z]{2,24}|xn--[0-9A-Za-z-]{2,59}|[\x80-\xff]{2,60}))",
             is_email,
         ),
         pattern(
             "phone",
-            8,
+            (8, 8),
             (DIGIT | PLUS, DIGIT),
-            |_, runs| runs.digits >= 8,
+            |_| true,
             r"(?:^|[^0-9A-Za-z+])(?P<it>\+[1-9][0-9 ()./-]{6,22}[0-9])(?:$|[^0-9A-Za-z])",
             is_phone,
         ),
         pattern(
             "phone",
-            12,
+            (12, 10),
             (DIGIT, DASH | DOT | SPACE),
-            |text, runs| text.len() <= 18 && (10..=11).contains(&runs.digits),
+            |text| text.bytes.len() <= 18 && text.digits <= 11,
             r"^(?P<it>(?:1[ .-])?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-][0-9]{4})$",
             any,
         ),
         pattern(
             "ip",
-            7,
+            (7, 4),
             (DIGIT | DOT, DIGIT),
-            |_, runs| runs.dots >= 3,
+            |text| count(text.bytes, |byte| byte == b'.') >= 3,
             r"(?:^|[ ,;=\[(@\x22']|://)(?P<it>(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])\.){3}(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9]))(?:$|[ ,;:/\])\x22'&])",
             is_ip4,
         ),
         pattern(
             "ip",
-            3,
+            (3, 0),
             (COLON, DIGIT | COLON),
-            |text, runs| text.len() <= IP6_BYTES_MAX && runs.colons >= 2,
+            |text| {
+                text.bytes.len() <= IP6_BYTES_MAX
+                    && text.sorts & NOT_IP6 == 0
+                    && count(text.bytes, |byte| byte == b':') >= 2
+            },
             r"^\[?(?P<it>[0-9A-Fa-f:.]{3,45})(?:%[0-9A-Za-z]+)?\]?$",
             is_ip6,
         ),
         pattern(
             "mac",
-            12,
+            (12, 0),
             (LETTER, COLON | DASH | DOT),
-            |text, _| text.len() <= 17,
+            |text| matches!(text.bytes.len(), 14 | 17),
             r"^(?P<it>(?:[0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}|(?:[0-9A-Fa-f]{2}-){5}[0-9A-Fa-f]{2}|(?:[0-9A-Fa-f]{4}\.){2}[0-9A-Fa-f]{4})$",
             any,
         ),
         pattern(
             "mac",
-            17,
+            (17, 12),
             (DIGIT, COLON | DASH),
-            |text, _| text.len() == 17,
+            |text| text.bytes.len() == 17,
             r"^(?P<it>(?:[0-9]{2}:){5}[0-9]{2}|(?:[0-9]{2}-){5}[0-9]{2})$",
             any,
         ),
     ]
 });
 
+/// How many lengths, and numbers of digits, are told apart; more are as good as the most.
+const LENGTHS: usize = 32;
+
+/// The patterns that a text may match, by what it has: a bit for each, in their order.
+struct Apt {
+    /// Of a text with these sorts of bytes.
+    by_sorts: [u16; SETS],
+    /// Of a text of this length.
+    by_length: [u16; LENGTHS],
+    /// Of a text with so many digits.
+    by_digits: [u16; LENGTHS],
+    /// Those that a text matches that is no version.
+    of_no_version: u16,
+}
+
+static APT: LazyLock<Apt> = LazyLock::new(|| {
+    let those = |apt: &dyn Fn(&Pattern) -> bool| {
+        let bits = PATTERNS.iter().enumerate().filter(|(_, pattern)| apt(pattern)).map(|(index, _)| 1 << index);
+        bits.fold(0, |all, bit: u16| all | bit)
+    };
+    let has = |sorts: u16, pattern: &Pattern| sorts & pattern.needs == pattern.needs && sorts & pattern.needs_one != 0;
+    Apt {
+        // an index is below the number of sets
+        by_sorts: std::array::from_fn(|sorts| those(&|pattern| has(sorts as u16, pattern))),
+        by_length: std::array::from_fn(|length| those(&|pattern| length >= pattern.bytes_min)),
+        by_digits: std::array::from_fn(|digits| those(&|pattern| digits >= pattern.digits_min)),
+        of_no_version: those(&|pattern| pattern.like == "ip"),
+    }
+});
+
 /// What `text` looks like; `version`: whether four numbers with dots between are a version here.
 pub(super) fn looks(text: &[u8], version: bool) -> Option<Looks> {
-    let sorts = text.iter().fold(0, |sorts, byte| sorts | SORTS[*byte as usize]);
-    if sorts & (DIGIT | AT | COLON | PERCENT | HIGH | PLUS) == 0 && text.len() < TOKEN_BYTES_MIN {
+    let apt = &*APT;
+    let of_length = apt.by_length[text.len().min(LENGTHS - 1)];
+    if of_length == 0 {
         return None;
     }
-    let mut runs = None;
-    let apt = |pattern: &&Pattern| {
-        text.len() >= pattern.bytes_min
-            && sorts & pattern.needs == pattern.needs
-            && sorts & pattern.needs_one != 0
-            && !(version && pattern.like == "ip")
-            && (pattern.may)(text, runs.get_or_insert_with(|| Runs::of(text)))
-    };
-    PATTERNS.iter().filter(apt).find_map(|pattern| pattern.find(text))
+    let sorts = text.iter().fold(0, |sorts, byte| sorts | SORTS[*byte as usize]);
+    let mut left = of_length & apt.by_sorts[sorts as usize % SETS] & if version { !apt.of_no_version } else { !0 };
+    if left == 0 {
+        return None;
+    }
+    let text = Text::of(text, sorts);
+    left &= apt.by_digits[text.digits.min(LENGTHS - 1)];
+    while left != 0 {
+        let pattern = &PATTERNS[left.trailing_zeros() as usize];
+        if (pattern.may)(&text)
+            && let Some(looks) = pattern.find(text.bytes)
+        {
+            return Some(looks);
+        }
+        left &= left - 1;
+    }
+    None
 }
 
-/// The longest runs of bytes that belong together, counted without what stands between.
-#[derive(Default)]
-struct Runs {
+/// How many of `bytes` `counts`.
+#[inline(always)]
+fn count(bytes: &[u8], counts: impl Fn(u8) -> bool) -> usize {
+    // so many at a time that their number is a byte: the compiler counts them a vector at a time
+    let few = |few: &[u8]| few.iter().fold(0u8, |count, byte| count + u8::from(counts(*byte)));
+    bytes.chunks(128).map(|bytes| usize::from(few(bytes))).sum()
+}
+
+/// A text that may look like something, and what it has.
+struct Text<'a> {
+    bytes: &'a [u8],
+    sorts: u16,
     digits: usize,
-    dots: usize,
-    colons: usize,
-    /// Digits, one space or dash between two of them at most.
-    number: usize,
-    /// Digits and capitals, one space between two of them at most.
-    code: usize,
+    /// What [`Text::number`] told.
+    number: OnceCell<usize>,
 }
 
-impl Runs {
-    fn of(text: &[u8]) -> Self {
-        let mut runs = Self::default();
-        let (mut number, mut code, mut before) = (0, 0, 0);
-        for byte in text {
-            match byte {
-                b'0'..=b'9' => {
-                    runs.digits += 1;
-                    number += 1;
-                    code += 1;
-                }
-                b'A'..=b'Z' => {
-                    number = 0;
-                    code += 1;
-                }
-                b' ' if before != b' ' => {}
-                b'-' if before != b'-' => code = 0,
-                byte => {
-                    runs.dots += usize::from(*byte == b'.');
-                    runs.colons += usize::from(*byte == b':');
-                    (number, code) = (0, 0);
-                }
+impl<'a> Text<'a> {
+    fn of(bytes: &'a [u8], sorts: u16) -> Self {
+        let digits = count(bytes, |byte| byte.is_ascii_digit());
+        Self { bytes, sorts, digits, number: OnceCell::new() }
+    }
+
+    fn capitals(&self) -> usize {
+        count(self.bytes, |byte| byte.is_ascii_uppercase())
+    }
+
+    /// The longest run of digits, one space or dash between two of them at most.
+    fn number(&self) -> usize {
+        *self.number.get_or_init(|| self.longest(|byte| byte.is_ascii_digit(), |byte| matches!(byte, b' ' | b'-')))
+    }
+
+    /// The longest run of digits and capitals, one space between two of them at most.
+    fn code(&self) -> usize {
+        self.longest(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase(), |byte| byte == b' ')
+    }
+
+    /// The longest run of bytes that `counts`, one sign at a time between them that `divides`.
+    #[inline(always)]
+    fn longest(&self, counts: impl Fn(u8) -> bool, divides: impl Fn(u8) -> bool) -> usize {
+        let (mut longest, mut run, mut before) = (0, 0, 0);
+        for byte in self.bytes {
+            if counts(*byte) {
+                run += 1;
+                longest = longest.max(run);
+            } else if before == *byte || !divides(*byte) {
+                run = 0;
             }
-            runs.number = runs.number.max(number);
-            runs.code = runs.code.max(code);
             before = *byte;
         }
-        runs
+        longest
     }
 }
+
+/// No address of IPv6 has any of these.
+const NOT_IP6: u16 = SPACE | DASH | AT | PLUS | UNDERSCORE | HIGH;
 
 /// The longest text that is an address of IPv6, with brackets and a zone.
 const IP6_BYTES_MAX: usize = 80;
@@ -260,11 +327,16 @@ const TOKEN_PARTS: [&str; 17] = [
     "npm_",
 ];
 
-fn may_be_token(text: &[u8]) -> bool {
+fn may_be_token(text: &Text) -> bool {
     static PARTS: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(TOKEN_PARTS).ok());
+    if matches!(text.bytes.first(), Some(b'b' | b'B')) {
+        return true;
+    }
+    // all but two kinds have such a sign, and these are long: `AIza` and 35 more, and `AKIA` and 16 digits and capitals more
+    let has_sign = text.sorts & (DOT | DASH | UNDERSCORE) != 0;
+    let may = has_sign || text.bytes.len() >= 39 || text.capitals() + text.digits >= 20;
     // who cannot be asked does not forbid
-    let begins = matches!(text.first(), Some(b'b' | b'B'));
-    begins || PARTS.as_ref().is_none_or(|parts| parts.is_match(text))
+    may && PARTS.as_ref().is_none_or(|parts| parts.is_match(text.bytes))
 }
 
 /// Whether an `@` stands in the text, one of full width, or one with a percent escape.
@@ -273,9 +345,6 @@ fn has_at(text: &[u8]) -> bool {
         || memchr::memmem::find(text, b"%40").is_some()
         || memchr::memmem::find(text, "\u{ff20}".as_bytes()).is_some()
 }
-
-/// The shortest secret that is told by its beginning.
-const TOKEN_BYTES_MIN: usize = 20;
 
 impl Pattern {
     fn find(&self, text: &[u8]) -> Option<Looks> {
@@ -295,78 +364,6 @@ impl Pattern {
         }
         None
     }
-}
-
-fn digits(text: &[u8]) -> impl DoubleEndedIterator<Item = u32> {
-    text.iter().filter(|byte| byte.is_ascii_digit()).map(|byte| u32::from(byte - b'0'))
-}
-
-/// An area from 001 to 899 but 666, and no part that is all zeros.
-fn is_ssn(text: &[u8]) -> bool {
-    let (area, group, serial) = (&text[..3], &text[4..6], &text[7..]);
-    area != b"000" && area != b"666" && area[0] != b'9' && group != b"00" && serial != b"0000"
-}
-
-/// A network's prefix and length (ISO/IEC 7812), and Luhn's check digit (Annex B).
-fn is_card(text: &[u8]) -> bool {
-    let number: Vec<u32> = digits(text).collect();
-    let prefix = |length: usize| number.iter().take(length).fold(0, |prefix, digit| prefix * 10 + digit);
-    let length = number.len();
-    let network = match prefix(4) {
-        4000..=4999 => matches!(length, 13 | 16 | 19),
-        5100..=5599 | 2221..=2720 => length == 16,
-        3400..=3499 | 3700..=3799 => length == 15,
-        3000..=3059 | 3600..=3699 | 3800..=3999 => length == 14 || length == 16,
-        3528..=3589 => (16..=19).contains(&length),
-        6011 | 6440..=6599 | 6200..=6299 => (16..=19).contains(&length),
-        5000..=5099 | 5600..=5899 | 6304 | 6759 | 6761..=6763 => (13..=19).contains(&length),
-        _ => false,
-    };
-    let luhn = |sum: u32, (place, digit): (usize, u32)| {
-        let doubled = if place % 2 == 1 { digit * 2 } else { digit };
-        sum + doubled / 10 + doubled % 10
-    };
-    network && number.iter().rev().copied().enumerate().fold(0, luhn) % 10 == 0
-}
-
-/// Countries and the lengths of their account numbers (ISO 13616).
-const IBAN_LENGTHS: &str = "AD24AE23AL28AT20AZ28BA20BE16BG22BH22BI27BR29BY28CH21CR22CY28CZ24DE22DJ27DK18DO28EE20EG29ES24FI18FK18FO18FR27\
-    GB22GE22GI23GL18GR27GT28HN28HR21HU28IE22IL23IQ23IS26IT27JO30KW30KZ20LB28LC32LI21LT20LU20LV21LY25MC27MD24ME22MK19MN20MR27MT31MU30NI28\
-    NL18NO15OM23PK24PL28PS29PT25QA29RO24RS22RU33SA24SC31SD18SE24SI19SK24SM27SO23ST25SV28TL23TN24TR26UA29VA22VG24XK20YE30";
-
-/// The country's length, and a remainder of 1 modulo 97 (ISO 7064).
-fn is_iban(text: &[u8]) -> bool {
-    let letters: Vec<u8> = text.iter().copied().filter(|byte| *byte != b' ').collect();
-    let known = IBAN_LENGTHS.as_bytes().chunks_exact(4).any(|country| {
-        let length = usize::from(country[2] - b'0') * 10 + usize::from(country[3] - b'0');
-        country[..2] == letters[..2] && length == letters.len()
-    });
-    let rest = |rest: u32, byte: &u8| match byte {
-        b'0'..=b'9' => (rest * 10 + u32::from(byte - b'0')) % 97,
-        _ => (rest * 100 + u32::from(byte - b'A') + 10) % 97,
-    };
-    known && letters[4..].iter().chain(&letters[..4]).fold(0, rest) == 1
-}
-
-/// Files whose names have an `@` in them, as `icon@2x.png`, are no addresses.
-fn is_email(text: &[u8]) -> bool {
-    const FILES: [&[u8]; 9] = [b".png", b".jpg", b".jpeg", b".gif", b".svg", b".webp", b".js", b".css", b".html"];
-    !FILES.iter().any(|file| text.len() >= file.len() && text[text.len() - file.len()..].eq_ignore_ascii_case(file))
-}
-
-/// E.164: at most 15 digits, the country's code among them.
-fn is_phone(text: &[u8]) -> bool {
-    (8..=15).contains(&digits(text).count())
-}
-
-/// Not the network of this host, nor the host itself.
-fn is_ip4(text: &[u8]) -> bool {
-    !text.starts_with(b"0.") && !text.starts_with(b"127.")
-}
-
-fn is_ip6(text: &[u8]) -> bool {
-    let address = std::str::from_utf8(text).ok().and_then(|text| text.parse::<Ipv6Addr>().ok());
-    address.is_some_and(|address| !address.is_unspecified() && !address.is_loopback())
 }
 
 #[cfg(test)]
