@@ -6,7 +6,11 @@
 //! values of fewer than [`FEWEST`] letters or digits, which stand everywhere; ids, workspace and event name, which are what they are; keys,
 //! where a word may be any name; other documents.
 
+use std::cmp::Reverse;
+
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use memchr::memchr;
+use memchr::memmem::Finder;
 
 use super::canonical;
 use super::detect::query;
@@ -24,6 +28,10 @@ const FEWEST: usize = 6;
 /// bytes of memory for each of theirs.
 const MOST: usize = 256;
 
+/// How many values are looked for one after the other. For more an automaton is built, which costs more than to look for a few in all texts of
+/// most documents.
+const FEW: usize = 16;
+
 /// How many origins of one copy are told apart; one that has more is held to all there are.
 const ORIGINS: usize = 64;
 
@@ -35,42 +43,75 @@ struct Needles {
     origins: Vec<Field>,
     /// What holds for all of them together.
     all: Option<Verdict>,
+    /// The length of the shortest, in bytes.
+    shortest: usize,
 }
 
 impl Needles {
     fn add(&mut self, text: String, origin: Field) {
         self.all = Some(self.all.map_or(origin.verdict, |held| held.with(&origin.verdict)));
+        self.shortest = if self.texts.is_empty() { text.len() } else { self.shortest.min(text.len()) };
         self.texts.push(text);
         self.origins.push(origin);
     }
 
-    fn automaton(&self) -> Result<Option<AhoCorasick>, Reason> {
-        // no table of all states and bytes: a few long values would make it hundreds of megabytes
-        let kind = Some(AhoCorasickKind::ContiguousNFA);
-        let built = || AhoCorasick::builder().match_kind(MatchKind::Standard).kind(kind).build(&self.texts);
+    fn search(&self) -> Result<Search<'_>, Reason> {
+        if self.texts.len() <= FEW {
+            return Ok(Search::Few(self.texts.iter().map(Finder::new).collect()));
+        }
         // a document has 30 bits of bytes at most, fewer than an automaton's states
-        (!self.texts.is_empty()).then(built).transpose().map_err(|_| Reason::TooLarge)
+        automaton(&self.texts).map(Search::Many).ok_or(Reason::TooLarge)
     }
 
     /// What holds for a value that reads as `text` in this form, of the origins that are not its own; these are added to `held`.
-    fn weigh(&self, automaton: Option<&AhoCorasick>, text: &str, own: &[usize], held: &mut Held) {
-        let Some(automaton) = automaton else { return };
-        for (index, found) in automaton.find_overlapping_iter(text).enumerate() {
-            let origin = &self.origins[found.pattern().as_usize()];
-            let verdict = if index == ORIGINS { self.all } else { Some(origin.verdict) };
-            if index < ORIGINS && own.contains(&origin.node) {
-                continue;
+    fn weigh(&self, search: &Search, text: &str, own: &[usize], held: &mut Held) {
+        match search {
+            Search::Few(finders) => {
+                for origin in in_order(finders, text).into_iter().map(|index| &self.origins[index]) {
+                    if !own.contains(&origin.node) {
+                        held.add(origin.node, Some(origin.verdict));
+                    }
+                }
             }
-            held.origins.push(origin.node);
-            held.verdict = match (held.verdict, verdict) {
-                (Some(held), Some(found)) => Some(held.with(&found)),
-                (held, found) => held.or(found),
-            };
-            if index == ORIGINS {
-                return;
+            Search::Many(automaton) => {
+                for (index, found) in automaton.find_overlapping_iter(text).enumerate() {
+                    let origin = &self.origins[found.pattern().as_usize()];
+                    if index == ORIGINS {
+                        return held.add(origin.node, self.all);
+                    }
+                    if !own.contains(&origin.node) {
+                        held.add(origin.node, Some(origin.verdict));
+                    }
+                }
             }
         }
     }
+}
+
+/// How values are looked for.
+enum Search<'n> {
+    /// One after the other.
+    Few(Vec<Finder<'n>>),
+    /// All at once.
+    Many(AhoCorasick),
+}
+
+fn automaton(texts: &[String]) -> Option<AhoCorasick> {
+    // no table of all states and bytes: a few long values would make it hundreds of megabytes
+    let kind = Some(AhoCorasickKind::ContiguousNFA);
+    AhoCorasick::builder().match_kind(MatchKind::Standard).kind(kind).build(texts).ok()
+}
+
+/// Which of the values `text` holds, by index, in the order in which an automaton finds them: that of their ends, longer ones first. The
+/// first decides the domain.
+fn in_order(finders: &[Finder], text: &str) -> Vec<usize> {
+    let place = |(index, finder): (usize, &Finder)| {
+        let length = finder.needle().len();
+        finder.find(text.as_bytes()).map(|start| (start + length, Reverse(length), index))
+    };
+    let mut found: Vec<_> = finders.iter().enumerate().filter_map(place).collect();
+    found.sort_unstable();
+    found.into_iter().map(|(_, _, index)| index).collect()
 }
 
 /// What a value holds.
@@ -82,36 +123,57 @@ struct Held {
     verdict: Option<Verdict>,
 }
 
-/// The marked values of a document, to be looked for.
-struct Origins {
-    texts: Needles,
-    digits: Needles,
-    text: Option<AhoCorasick>,
-    number: Option<AhoCorasick>,
+impl Held {
+    fn add(&mut self, origin: usize, verdict: Option<Verdict>) {
+        self.origins.push(origin);
+        self.verdict = match (self.verdict, verdict) {
+            (Some(held), Some(found)) => Some(held.with(&found)),
+            (held, found) => held.or(found),
+        };
+    }
 }
 
-impl Origins {
+/// The marked values of a document, to be looked for.
+struct Origins<'n> {
+    texts: &'n Needles,
+    digits: &'n Needles,
+    text: Search<'n>,
+    number: Search<'n>,
+    /// The form of what is looked at.
+    read: String,
+}
+
+impl Origins<'_> {
     /// What `string` holds, but for its own origins.
-    fn held(&self, string: &[u8], own: &[usize]) -> Held {
+    fn held(&mut self, string: &[u8], own: &[usize]) -> Held {
         let mut held = Held::default();
-        for escaped in [false, true] {
-            let read = match escaped {
-                false => fold::loose(&fold::lossy(string)),
-                // an address holds it with percent escapes, and with a plus for a space
-                true if memchr::memchr2(b'%', b'+', string).is_some() => {
-                    fold::loose(&fold::lossy(&query::resolved(string)))
-                }
-                true => break,
-            };
-            self.texts.weigh(self.text.as_ref(), &read, own, &mut held);
-            self.digits.weigh(self.number.as_ref(), &only_digits(&read), own, &mut held);
+        let escaped = memchr(b'%', string).is_some();
+        // folding ASCII makes it no longer, and neither form is longer than the text; digits are a part of it
+        let shortest = if self.digits.texts.is_empty() { self.texts.shortest } else { FEWEST };
+        if string.len() < shortest && !escaped && string.is_ascii() {
+            return held;
+        }
+        self.look(&fold::lossy(string), own, &mut held);
+        // an address holds it with percent escapes, and with a plus for a space
+        if escaped || memchr(b'+', string).is_some() {
+            self.look(&fold::lossy(&query::resolved(string)), own, &mut held);
         }
         held
     }
 
+    fn look(&mut self, text: &str, own: &[usize], held: &mut Held) {
+        let Self { texts, digits, text: search, number, read } = self;
+        fold::loose_into(text, read);
+        texts.weigh(search, read, own, held);
+        let count = || read.bytes().filter(u8::is_ascii_digit).count();
+        if !digits.texts.is_empty() && count() >= digits.shortest {
+            digits.weigh(number, &only_digits(read), own, held);
+        }
+    }
+
     /// What the string or number `node` holds. What was read within a string is looked at by itself; of a query so much that only what
     /// stands in none of its parameters alone counts for the whole.
-    fn at(&self, document: &Document, node: usize) -> Option<Verdict> {
+    fn at(&mut self, document: &Document, node: usize) -> Option<Verdict> {
         match document.inside(node) {
             Some(Inside::Object | Inside::Array) => None,
             Some(Inside::Query) => {
@@ -153,12 +215,13 @@ pub(super) fn find(
             collect(document, field, &mut texts, &mut digits);
         }
     }
-    let (text, number) = (texts.automaton()?, digits.automaton()?);
     let mut copies = Vec::new();
-    if text.is_none() && number.is_none() {
+    // what has digits has a text too
+    if texts.texts.is_empty() {
         return Ok(copies);
     }
-    let origins = Origins { texts, digits, text, number };
+    let (text, number) = (texts.search()?, digits.search()?);
+    let mut origins = Origins { texts: &texts, digits: &digits, text, number, read: String::new() };
     for node in 0..document.nodes().len() {
         if !matches!(document.node(node).kind, Kind::String | Kind::Number) || located.is_word(node) {
             continue;
@@ -215,7 +278,25 @@ fn only_digits(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn few_are_found_as_many_are(values in vec("[abż]{1,4}", 0..6), text in "[abż]{0,12}") {
+            let finders: Vec<Finder> = values.iter().map(Finder::new).collect();
+            let automaton = automaton(&values).expect("a small one");
+            let mut expected = Vec::new();
+            for found in automaton.find_overlapping_iter(&text).map(|found| found.pattern().as_usize()) {
+                if !expected.contains(&found) {
+                    expected.push(found);
+                }
+            }
+            prop_assert_eq!(in_order(&finders, &text), expected);
+        }
+    }
 
     #[test]
     fn digits_are_of_one_number_whatever_stands_between_but_letters() {

@@ -21,13 +21,23 @@ pub const UNICODE_VERSION: &str = "18.0.0";
 
 /// The loose form of a value: ignoring case, compatibility variants, white space and invisible characters.
 pub fn loose(text: &str) -> String {
+    let mut folded = String::new();
+    loose_into(text, &mut folded);
+    folded
+}
+
+/// Like [`loose`], in the place of what `folded` held.
+pub fn loose_into(text: &str, folded: &mut String) {
+    folded.clear();
     if text.is_ascii() {
-        return text.chars().filter(|c| !is_ascii_space(*c)).map(|c| c.to_ascii_lowercase()).collect();
+        folded.push_str(text);
+        folded.make_ascii_lowercase();
+        folded.retain(|c| !is_ascii_space(c));
+        return;
     }
     let white_space = CodePointSetData::new::<WhiteSpace>();
-    let mut folded = stable(text, |_| false);
+    *folded = stable(text, |_| false);
     folded.retain(|c| !is_invisible(c) && !white_space.contains(c));
-    folded
 }
 
 /// The form in which names are compared: like [`loose`], but White_Space stays.
