@@ -13,7 +13,13 @@ use aes_siv::siv::{CmacSiv, IV_SIZE};
 use aes_siv::{KeyInit, Tag};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use cmac::{Cmac, Mac};
+use ctr::CtrCore;
+use ctr::cipher::{InnerIvInit, StreamCipherCore};
+use ctr::flavors::Ctr128BE;
+use dbl::Dbl;
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use super::keyset::{Key, Keyset, Status};
 
@@ -131,30 +137,71 @@ impl Sealer {
     }
 }
 
-/// One key, ready for use.
+/// One key, ready for use. SIV only ever encrypts blocks: no round keys for decrypting them are made.
 struct Cipher {
     id: u32,
-    /// SIV only ever encrypts blocks: the round keys for decrypting them would be made for each value too.
+    /// Opens, and is what sealing is held against by tests.
     siv: CmacSiv<Aes256Enc>,
+    /// Of the first half of the key.
+    mac: Cmac<Aes256Enc>,
+    /// What S2V begins with, doubled once for the only component of associated data.
+    first: Zeroizing<Tag>,
+    /// Of the second half of the key, for the counter mode.
+    counter: Aes256Enc,
 }
 
 impl Cipher {
     fn new(key: &Key) -> Self {
         let siv = CmacSiv::new_from_slice(key.material()).expect("a key of a keyset has 64 bytes");
-        Self { id: key.id(), siv }
+        let (authenticates, encrypts) = key.material().split_at(key.material().len() / 2);
+        let mut mac = Cmac::new_from_slice(authenticates).expect("half a key of a keyset has 32 bytes");
+        let counter = Aes256Enc::new_from_slice(encrypts).expect("half a key of a keyset has 32 bytes");
+        let first = Zeroizing::new(once(&mut mac, &Tag::default()).dbl());
+        Self { id: key.id(), siv, mac, first, counter }
     }
 
     fn seal(&mut self, associated: &[u8], plaintext: &[u8], out: &mut Vec<u8>) {
         out.reserve(OVERHEAD_BYTES + plaintext.len());
         out.push(TINK);
         out.extend_from_slice(&self.id.to_be_bytes());
-        let siv_at = out.len();
-        out.extend_from_slice(&Tag::default());
+        let tag = self.tag(associated, plaintext);
+        out.extend_from_slice(&tag);
+        let text_at = out.len();
         out.extend_from_slice(plaintext);
-        let text = &mut out[siv_at + IV_SIZE..];
-        let tag = self.siv.encrypt_inout_detached([associated], text.into());
-        out[siv_at..siv_at + IV_SIZE].copy_from_slice(&tag.expect("one component is within the 126 that S2V takes"));
+        let mut counter = tag;
+        // the first bit of each of the last two words is zero, so that counting never carries out of one
+        (counter[8], counter[12]) = (counter[8] & 0x7f, counter[12] & 0x7f);
+        let stream: CtrCore<_, Ctr128BE> = CtrCore::inner_iv_init(&self.counter, &counter);
+        stream.apply_keystream_partial((&mut out[text_at..]).into());
     }
+
+    /// S2V of one component of associated data and the plaintext (RFC 5297 §2.4).
+    fn tag(&mut self, associated: &[u8], plaintext: &[u8]) -> Tag {
+        let mut state = *self.first;
+        xor(&mut state, &once(&mut self.mac, associated));
+        match plaintext.len().checked_sub(IV_SIZE) {
+            Some(rest) => {
+                self.mac.update(&plaintext[..rest]);
+                xor(&mut state, &plaintext[rest..]);
+            }
+            None => {
+                state = state.dbl();
+                xor(&mut state, plaintext);
+                state[plaintext.len()] ^= 0x80;
+            }
+        }
+        once(&mut self.mac, &state)
+    }
+}
+
+/// The authentication code of what `mac` was given already, and of `text` behind it.
+fn once(mac: &mut Cmac<Aes256Enc>, text: &[u8]) -> Tag {
+    mac.update(text);
+    mac.finalize_reset().into_bytes()
+}
+
+fn xor(state: &mut Tag, other: &[u8]) {
+    state.iter_mut().zip(other).for_each(|(byte, other)| *byte ^= other);
 }
 
 /// The key id of sealed bytes, and SIV ‖ ciphertext.

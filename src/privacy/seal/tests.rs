@@ -1,3 +1,4 @@
+use aes_siv::siv::Aes256Siv;
 use proptest::prelude::*;
 
 use super::*;
@@ -128,6 +129,19 @@ fn bytes(max: usize) -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    #[test]
+    fn sealing_gives_what_the_library_gives(
+        key in prop::array::uniform32(any::<u8>()), associated in bytes(70), plaintext in bytes(70),
+    ) {
+        let material: [u8; 64] = std::array::from_fn(|at| key[at % 32] ^ at as u8);
+        let mut sealer = Sealer::new(&Keyset::generate(&material, 7));
+        let expected = Aes256Siv::new(&material.into()).encrypt([&associated], &plaintext).expect("one component");
+        // nothing of one value is left for the next
+        for _ in 0..2 {
+            prop_assert_eq!(&sealed(&mut sealer, &associated, &plaintext)[PREFIX_BYTES..], &expected);
+        }
+    }
+
     #[test]
     fn open_gives_back_what_seal_took(associated in bytes(40), plaintext in bytes(200)) {
         let mut sealer = Sealer::new(&keyset(1, 7));
