@@ -20,6 +20,7 @@ use crate::config::{self, Config};
 use crate::privacy::control::{ControlKey, ControlRecord, ControlValue, Table};
 use crate::privacy::mark::{self, EVERYWHERE, Mark, MarkKey, On, Protect};
 use crate::privacy::mask::Mask;
+use crate::privacy::path::Path;
 use crate::privacy::settings::LEVEL_MAX;
 use crate::stream::control::{self, ControlTable};
 use crate::stream::log::Log;
@@ -339,6 +340,12 @@ fn as_json(marks: &[(&MarkKey, &Mark)]) -> String {
     format!("{:#}\n", Value::Array(each.collect()))
 }
 
+/// What the values of a mark without a domain of its own are sealed under.
+fn default_domain(key: &MarkKey) -> Option<String> {
+    let path = Path::parse(&key.name).ok().filter(|_| !key.on.is_around())?;
+    Some(path.keys())
+}
+
 fn as_table(marks: &[(&MarkKey, &Mark)]) -> String {
     let head = ["WORKSPACE", "ON", "NAME", "EVENT", "LEVEL", "PROTECT", "MASK", "DOMAIN", "SINCE", "BY"];
     let mut rows = vec![head.map(str::to_owned)];
@@ -352,7 +359,7 @@ fn as_table(marks: &[(&MarkKey, &Mark)]) -> String {
             mark.level.to_string(),
             plain(&mark.protect),
             dash(mark.mask.map(|mask| plain(&mask))),
-            dash(mark.domain.clone()),
+            dash(mark.domain.clone().or_else(|| default_domain(key))),
             dash(mark.since.map(|since| since.to_string())),
             dash(mark.by.clone()),
         ]

@@ -107,7 +107,7 @@ impl Reloader {
         self.files = stamps(&self.keys);
         let reload = self.keys.reload();
         reload.refused.iter().for_each(|error| self.metrics.keyset_refused(error));
-        tracing::info!(changed = reload.changed, refused = reload.refused.len(), "keysets looked at again");
+        tracing::info!(changed = reload.changed, unreadable = reload.refused.len(), "keyset files read again");
         reload.changed.then(|| self.keys.ring())
     }
 }

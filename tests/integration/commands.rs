@@ -183,7 +183,7 @@ fn a_day_of_an_operator() {
     // keysets are loaded anew, and a bad one is refused
     let (_, added, _) = site.run("keys add keyset.json");
     sidecar.signal(Signal::HUP);
-    assert_eq!(sidecar.logs("keysets looked at again")["changed"], true);
+    assert_eq!(sidecar.logs("keyset files read again")["changed"], true);
     refuse_a_reload(&site, &sidecar);
     promote(&site, &sidecar, added.split(' ').nth(2).expect("added key ID to …"));
 

@@ -110,7 +110,7 @@ fn rotate(site: &Site, sidecar: &Sidecar) -> u32 {
     copy(site, "keyset.json", "old.json");
     assert_eq!(site.run("keys add keyset.json").0, 0);
     sidecar.signal(Signal::HUP);
-    sidecar.logged("keysets looked at again", |line| line["changed"] == true);
+    sidecar.logged("keyset files read again", |line| line["changed"] == true);
     let keys = read(site, "keyset.json")["key"].as_array().expect("keys").clone();
     let new = keys.iter().filter_map(|key| key["keyId"].as_u64()).find(|id| *id != u64::from(old)).expect("two keys");
     run(site, &format!("keys promote --config any.toml --id {new} --wait applied"));

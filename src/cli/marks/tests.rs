@@ -58,8 +58,8 @@ fn marks_are_shown_as_a_table_and_as_json() {
     assert_eq!(
         as_table(&shown),
         "WORKSPACE  ON         NAME   EVENT        LEVEL  PROTECT  MASK  DOMAIN  SINCE  BY\n\
-         acme       attribute  email  -            7      encrypt  word  -       3      ann\n\
-         acme       parameter  e      form.submit  9999   encrypt  -     -       4      -\n"
+         acme       attribute  email  -            7      encrypt  word  email   3      ann\n\
+         acme       parameter  e      form.submit  9999   encrypt  -     e       4      -\n"
     );
     let json: Value = serde_json::from_str(&as_json(&shown)).expect("is JSON");
     assert_eq!(json[0]["name"], "email");
