@@ -85,22 +85,24 @@ pub fn a_crash_leaves_its_transaction_to_the_next_producer<R: Rig>(rig: &R) {
 }
 
 pub fn a_transaction_that_times_out_is_aborted_and_its_producer_fenced<R: Rig>(rig: &R) {
-    let (raw, out) = (create(rig, "raw", &[]), create(rig, "out", &[]));
-    let (id, mut consumer) = (own(rig, "id"), member(rig, &raw));
-    let mut hanging = ready(rig.hasty(), &id);
-    begin(&mut hanging, &to(&out, "hanging"));
-    rig.append(&out, &[record("behind it")]);
-    let (mut reader, mut batch) = (rig.log().reader(&out.topic, None).expect("can be read"), Vec::new());
-    assert_eq!((read_up(&mut reader, &mut batch), batch.len()), (vec![0], 0));
-    rig.let_time_pass(&id);
-    eventually("its end", || (ends_of(&mut consumer, &out) == (0, 3, 3)).then_some(()));
-    assert_eq!((read_up(&mut reader, &mut batch), offsets(&batch)), (vec![3], vec![1]));
-    fails!(Fenced, hanging.commit());
-    drop(hanging);
-    let mut heir = ready(rig.log(), &id);
-    begin(&mut heir, &to(&out, "heir"));
-    heir.commit().expect("committed");
-    assert_eq!(committed_values(rig, &out.topic), ["behind it", "heir"]);
+    both(rig, |rig, commits| {
+        let (raw, out) = (create(rig, "raw", &[]), create(rig, "out", &[]));
+        let (id, mut consumer) = (own(rig, "id"), member(rig, &raw));
+        let mut hanging = ready(rig.hasty(), &id);
+        begin(&mut hanging, &to(&out, "hanging"));
+        rig.append(&out, &[record("behind it")]);
+        let (mut reader, mut batch) = (rig.log().reader(&out.topic, None).expect("can be read"), Vec::new());
+        assert_eq!((read_up(&mut reader, &mut batch), batch.len()), (vec![0], 0));
+        rig.let_time_pass(&id);
+        eventually("its end", || (ends_of(&mut consumer, &out) == (0, 3, 3)).then_some(()));
+        assert_eq!((read_up(&mut reader, &mut batch), offsets(&batch)), (vec![3], vec![1]));
+        fails!(Fenced, if commits { hanging.commit() } else { hanging.abort() });
+        drop(hanging);
+        let mut heir = ready(rig.log(), &id);
+        begin(&mut heir, &to(&out, "heir"));
+        heir.commit().expect("committed");
+        assert_eq!(committed_values(rig, &out.topic), ["behind it", "heir"]);
+    });
 }
 
 pub fn a_record_that_is_refused_fails_its_transaction_alone<R: Rig>(rig: &R) {
