@@ -1,12 +1,14 @@
 //! Bugs that a world may be given on purpose: the simulation has to find each.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use sivcar::memory::{MemoryLog, MemoryMembership};
+use sivcar::privacy::control::{ControlRecord, Table};
 use sivcar::record::Partition;
 use sivcar::stream::log::{Committed, Fault};
 
-use crate::schedule;
+use crate::{ground, schedule};
 
 /// Each is found in the first so many worlds.
 const WORLDS: u64 = 500;
@@ -24,11 +26,24 @@ pub enum Bug {
     NoOffsets,
     /// Whoever is no member sends generation −1.
     Unchecked,
-    /// A task opens under whatever policy its process has.
+    /// A task opens under whatever policy its process has, and that is the first there was where the process has just begun.
     OlderPolicy,
 }
 
 impl Bug {
+    /// What a process makes of the control topic, which says `read`.
+    pub fn of_table(self, read: &Table, begins: bool) -> Cow<'_, Table> {
+        if self != Bug::OlderPolicy || !begins {
+            return Cow::Borrowed(read);
+        }
+        let mut first = Table::default();
+        for (offset, ControlRecord { key, value }) in (0..).zip(ground::first_records()) {
+            let value = value.map(|value| value.encode());
+            first.apply(offset, &key.encode(), value.as_deref()).expect("it was written like this");
+        }
+        Cow::Owned(first)
+    }
+
     pub fn of_committed(self, found: Result<Vec<Option<Committed>>, Fault>) -> Result<Vec<Option<Committed>>, Fault> {
         if self != Bug::OlderPolicy {
             return found;
@@ -61,34 +76,35 @@ impl Bug {
     }
 }
 
-/// The first world that `bug` breaks, and in few steps.
+/// The first world that `bug` breaks, and in few steps; what is wrong is said so.
 #[track_caller]
-fn is_found(bug: Bug) {
+fn is_found(bug: Bug, says: &str) {
     let tally = Arc::default();
     let fails = |seed: &u64| crate::run(*seed, &schedule::draw(*seed), bug, &tally).is_err();
     let seed = (0..WORLDS).find(fails).expect("it is found");
     let (steps, text) = crate::shrunk(seed, &schedule::draw(seed), bug);
     eprintln!("{bug:?}, seed {seed}: {text}");
+    assert!(text.contains(says), "it is found by something else");
     assert_eq!(crate::run(seed, &steps, Bug::None, &tally), Ok(()), "without the bug all is well");
     assert!(steps.len() <= FEW, "{} steps", steps.len());
 }
 
 #[test]
 fn no_rewind_after_an_abort_is_found() {
-    is_found(Bug::NoRewind);
+    is_found(Bug::NoRewind, "is not read");
 }
 
 #[test]
 fn an_empty_list_of_offsets_is_found() {
-    is_found(Bug::NoOffsets);
+    is_found(Bug::NoOffsets, "an output of no input");
 }
 
 #[test]
 fn offsets_of_nobody_are_found() {
-    is_found(Bug::Unchecked);
+    is_found(Bug::Unchecked, "an output of no input");
 }
 
 #[test]
 fn a_policy_that_is_taken_back_is_found() {
-    is_found(Bug::OlderPolicy);
+    is_found(Bug::OlderPolicy, "its policy is");
 }

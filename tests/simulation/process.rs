@@ -353,7 +353,7 @@ impl Shared {
         let Some(control) = control else { return };
         let asked = Instant::now();
         let end = control.read_to_end().expect("the control topic only grows");
-        let table = control.table();
+        let table = &*self.bug.of_table(control.table(), context.current.snapshot().is_none());
         if keyring.as_ref().is_none_or(|(primaries, _)| *primaries != table.primaries) {
             let promoted = context.keyring.load().promoted(&table.primaries).expect("both keys are there");
             *keyring = Some((table.primaries.clone(), Arc::new(promoted)));
