@@ -275,9 +275,14 @@ impl Log for MemoryLog {
     fn topic(&self, topic: &str) -> Result<Option<TopicFacts>, Fault> {
         Ok(self.lock().topics.get(topic).map(|topic| TopicFacts {
             partitions: topic.partitions.len() as i32,
+            replicas: 1,
             cleanup_policy: topic.cleanup_policy.clone(),
             max_message_bytes: topic.max_message_bytes,
         }))
+    }
+
+    fn committed_by_group(&self, partitions: &[Partition]) -> Result<Vec<Option<Committed>>, Fault> {
+        Ok(partitions.iter().map(|partition| self.committed(partition)).collect())
     }
 
     fn create_topic(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<(), Fault> {

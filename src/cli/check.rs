@@ -11,8 +11,9 @@ use super::exit::{Failure, Outcome};
 use super::{cluster, marks, offline};
 use crate::kafka::Kafka;
 use crate::stream::control;
+use crate::stream::error::Error;
 use crate::stream::log::Log as _;
-use crate::stream::topics::{Route, control_topic};
+use crate::stream::topics::{Finding, Route, control_topic, survey};
 
 /// Validates the configuration, its keysets and its policy, and prints what holds: defaults filled in, secrets as ***.
 ///
@@ -41,16 +42,18 @@ pub fn run(args: &Args, output: &mut dyn Write, errors: &mut dyn Write) -> Resul
     }
     output.flush().map_err(|error| Failure::writing(&error))?;
     let (log, group) = (Kafka::new(settings)?, &config.settings.group);
-    let found = topics::find(&log, group, &Route::all(&config.settings), config.topics.create)?;
+    let findings = survey(&log, group, &Route::all(&config.settings), config.topics.create)?;
     // where standard error is gone, the exit code still tells
-    let _ = errors.write_all(found.text.as_bytes());
-    match found.wrong {
-        0 if log.topic(&control_topic(group))?.is_some() => {
+    let _ = errors.write_all(topics::tell(&log, &config, &findings)?.as_bytes());
+    let wrong: Vec<&Error> = findings.iter().filter_map(Finding::error).collect();
+    match wrong[..] {
+        [] if log.partitions(&control_topic(group))?.is_some() => {
             control::vet(&cluster::plan(&config), marks::read(&log, group)?.table(), &keys.ring())?;
             Ok(Outcome::Done)
         }
-        0 => Ok(Outcome::Done),
-        1 => Err(Failure::usage("a topic is not as it must be; it is named above")),
-        wrong => Err(Failure::usage(format!("{wrong} topics are not as they must be; they are named above"))),
+        [] => Ok(Outcome::Done),
+        [error @ Error::PolicyWentBackwards(_), ..] => Err(error.clone().into()),
+        [_] => Err(Failure::usage("a topic is not as it must be; it is named above")),
+        _ => Err(Failure::usage(format!("{} topics are not as they must be; they are named above", wrong.len()))),
     }
 }

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::kafka::{self, Kafka, Wish};
 use crate::stream::context::Plan;
 use crate::stream::log::Fault;
-use crate::stream::topics::Route;
+use crate::stream::topics::{Route, ensure_control};
 
 /// How long a broker that was there may give no answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -60,6 +60,13 @@ pub fn settings(config: &Config) -> Result<kafka::Settings, Failure> {
 /// The cluster that the configuration names; no broker is asked yet.
 pub fn connect(config: &Config) -> Result<Kafka, Failure> {
     Ok(Kafka::new(settings(config)?)?)
+}
+
+/// The same for who writes the control topic, which is there then.
+pub fn connect_to_write(config: &Config) -> Result<Kafka, Failure> {
+    let (log, settings) = (connect(config)?, &config.settings);
+    ensure_control(&log, &settings.group, &Route::all(settings), config.topics.create)?;
+    Ok(log)
 }
 
 /// What the configuration's process is to run.

@@ -14,7 +14,6 @@ use crate::privacy::keyset::{Entry, Key, Keyring, Keyset, Status};
 use crate::privacy::mark::EVERYWHERE;
 use crate::privacy::seal::check_value;
 use crate::stream::control;
-use crate::stream::topics::ensure_control;
 
 /// A check value begins with a version byte and the key's id.
 const PREFIX_BYTES: usize = 5;
@@ -155,9 +154,9 @@ fn promote(
 ) -> Result<Outcome, Failure> {
     let ring = offline::keys(config)?.ring();
     let (source, promoted) = with_primary(config, &ring, workspace, id)?;
-    let log = cluster::connect(config)?;
+    let log = cluster::connect_to_write(config)?;
+    waiting.vet(&log, config)?;
     let group = &config.settings.group;
-    ensure_control(&log, group, config.topics.create)?;
     control::publish(&log, group, &ControlRecord::of_keys(&ring))?;
     let whose = workspace.unwrap_or(EVERYWHERE);
     let control = control::amend(&log, group, |table| {
@@ -185,6 +184,7 @@ fn move_pin(
     let ring = offline::keys(config)?.ring();
     with_primary(config, &ring, pin.workspace.as_deref(), id)?;
     let log = cluster::connect(config)?;
+    waiting.vet(&log, config)?;
     let group = &config.settings.group;
     if !marks::read(&log, group)?.table().pinned.contains_key(pin) {
         return Err(Failure::usage(format!("topic {}: no key is pinned for it; see sivcar status --json", pin.topic)));

@@ -3,11 +3,12 @@
 //! Always holds: many marks are one transaction, and nothing is written unless all of them are well formed; a mark that stands in
 //! the configuration file is neither withdrawn nor altered, for the next start would undo it.
 
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use toml::Spanned;
 use tracing_subscriber::fmt::format::Writer;
@@ -24,7 +25,7 @@ use crate::privacy::path::Path;
 use crate::privacy::settings::LEVEL_MAX;
 use crate::stream::control::{self, ControlTable};
 use crate::stream::log::Log;
-use crate::stream::topics::{control_topic, ensure_control};
+use crate::stream::topics::control_topic;
 
 /// Marks attributes, parameters, fields, headers or record keys as personal data, from now on and on the live stream.
 #[derive(Debug, clap::Args)]
@@ -78,6 +79,9 @@ pub struct MarksArgs {
     /// A JSON array, for programs
     #[arg(long)]
     json: bool,
+    /// [[mark]] sections, as `mark --from` takes them: what to keep in case the control topic is lost
+    #[arg(long, conflicts_with = "json")]
+    toml: bool,
 }
 
 /// What names marks: one by arguments, or many by a file.
@@ -110,7 +114,7 @@ struct MarkFile {
     mark: Vec<Spanned<Section>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Section {
     workspace: String,
@@ -144,8 +148,8 @@ pub fn mark(args: &MarkArgs, output: &mut dyn Write, errors: &mut dyn Write) -> 
         mark::check(key, mark).map_err(|what| Failure::usage(format!("{}: {what}", describe(key))))?;
     }
     refuse_configured(&config, &args.which, wishes.iter().map(|(key, mark)| (key, Some(mark))))?;
-    let log = cluster::connect(&config)?;
-    ensure_control(&log, &config.settings.group, config.topics.create)?;
+    let log = cluster::connect_to_write(&config)?;
+    args.waiting.vet(&log, &config)?;
     let protected: Vec<&str> = config.settings.sources.iter().map(|source| source.protected.as_str()).collect();
     let (written, version) = write(&log, &config.settings.group, &protected, &wishes)?;
     let changed: Vec<ControlKey> = wishes.iter().map(|(key, _)| ControlKey::Mark(key.clone())).collect();
@@ -174,7 +178,12 @@ pub fn marks(args: &MarksArgs, output: &mut dyn Write) -> Result<Outcome, Failur
         args.workspace.as_ref().is_none_or(|workspace| key.workspace == *workspace || key.workspace == EVERYWHERE)
     };
     let shown: Vec<(&MarkKey, &Mark)> = control.table().marks.iter().filter(|(key, _)| of(key)).collect();
-    tell(output, &if args.json { as_json(&shown) } else { as_table(&shown) })
+    let text = match (args.json, args.toml) {
+        (true, _) => as_json(&shown),
+        (_, true) => as_toml(&shown)?,
+        _ => as_table(&shown),
+    };
+    tell(output, &text)
 }
 
 /// Writes those of `wishes` that do not hold yet, behind the keys that they need pinned for the `protected` topics; gives how many, and the
@@ -344,6 +353,17 @@ fn as_json(marks: &[(&MarkKey, &Mark)]) -> String {
 fn default_domain(key: &MarkKey) -> Option<String> {
     let path = Path::parse(&key.name).ok().filter(|_| !key.on.is_around())?;
     Some(path.keys())
+}
+
+/// What [`from_file`] reads as these marks.
+fn as_toml(marks: &[(&MarkKey, &Mark)]) -> Result<String, Failure> {
+    let sections = marks.iter().map(|(key, mark)| {
+        let MarkKey { workspace, on, name, event } = MarkKey::clone(key);
+        let Mark { level, protect, mask, domain, shape, by, .. } = Mark::clone(mark);
+        Section { workspace, on, name: Some(name), event, level: Some(level.into()), protect, mask, domain, shape, by }
+    });
+    let file = BTreeMap::from([("mark", sections.collect::<Vec<_>>())]);
+    toml::to_string(&file).map_err(|error| Failure::failed(format!("the marks cannot be written as TOML: {error}")))
 }
 
 fn as_table(marks: &[(&MarkKey, &Mark)]) -> String {

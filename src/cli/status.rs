@@ -66,6 +66,19 @@ pub struct Waiting {
 }
 
 impl Waiting {
+    /// Asks for what a wait, if wished, will look at: who may not see it writes nothing.
+    ///
+    /// # Errors
+    /// The broker's, and that of a group that never started.
+    pub fn vet<L: Log>(&self, log: &L, config: &Config) -> Result<(), Failure> {
+        if self.wait.is_none() {
+            return Ok(());
+        }
+        let mut tasks = open(log, config)?;
+        tasks.refresh()?;
+        every_task(log, config, &tasks.tasks).map(drop)
+    }
+
     /// Waits for the policy `version`, if wished.
     ///
     /// # Errors

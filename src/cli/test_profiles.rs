@@ -12,7 +12,6 @@ use crate::privacy::control::{ControlKey, ControlRecord, ControlValue, Nothing};
 use crate::privacy::settings::{is_domain, is_name};
 use crate::stream::control;
 use crate::stream::log::Log;
-use crate::stream::topics::ensure_control;
 
 /// Adds, withdraws and lists test profiles: views show a record in clear if every id in it is one of a test profile.
 #[derive(Debug, clap::Subcommand)]
@@ -49,8 +48,7 @@ pub fn run(command: &Command, output: &mut dyn Write, errors: &mut dyn Write) ->
     match command {
         Command::Add(which) => {
             let (config, key) = which.named()?;
-            let log = cluster::connect(&config)?;
-            ensure_control(&log, &config.settings.group, config.topics.create)?;
+            let log = cluster::connect_to_write(&config)?;
             let value = Some(ControlValue::TestProfile(Nothing {}));
             let version = change(&log, &config, &ControlRecord { key: key.clone(), value })?;
             unnamed::warn(&log, &config, &[key], errors)?;

@@ -16,7 +16,6 @@ use crate::privacy::mark::EVERYWHERE;
 use crate::privacy::settings::{Stage, is_domain, is_name};
 use crate::stream::control;
 use crate::stream::log::Log;
-use crate::stream::topics::ensure_control;
 
 /// Sets what is enforced in a workspace's protected topics, on the live stream.
 ///
@@ -184,8 +183,8 @@ fn change(
     waiting: &Waiting,
     (output, errors): (&mut dyn Write, &mut dyn Write),
 ) -> Result<Outcome, Failure> {
-    let log = cluster::connect(config)?;
-    ensure_control(&log, &config.settings.group, config.topics.create)?;
+    let log = cluster::connect_to_write(config)?;
+    waiting.vet(&log, config)?;
     let (written, version) = write(&log, &config.settings.group, record, holds)?;
     let what = if written { "changed" } else { "held already" };
     unnamed::warn(&log, config, std::slice::from_ref(&record.key), errors)?;
@@ -232,6 +231,7 @@ impl Whose {
 mod tests {
     use super::*;
     use crate::memory::MemoryLog;
+    use crate::stream::topics::ensure_control;
 
     fn set(log: &MemoryLog, stage: Stage) -> (bool, u64) {
         let key = ControlKey::Stage { workspace: "acme".to_owned() };
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn what_is_done_once_is_asked_for_as_often_as_one_likes() {
         let log = MemoryLog::new("g");
-        ensure_control(&log, "g", true).expect("a control topic can be made");
+        ensure_control(&log, "g", &[], true).expect("a control topic can be made");
         let reseal = || ControlKey::Reseal { workspace: "acme".to_owned() };
         let ask = || {
             let asked = Asked::default();
@@ -276,7 +276,7 @@ mod tests {
     #[test]
     fn what_holds_already_is_not_written_anew() {
         let log = MemoryLog::new("g");
-        ensure_control(&log, "g", true).expect("a control topic can be made");
+        ensure_control(&log, "g", &[], true).expect("a control topic can be made");
         assert_eq!(set(&log, Stage::Enforced), (false, 0), "it holds where nothing says otherwise");
         let (written, off) = set(&log, Stage::Off);
         assert!(written && off > 0);

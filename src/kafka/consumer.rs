@@ -169,23 +169,7 @@ impl log::Consumer for Consumer {
     }
 
     fn committed(&mut self, partitions: &[Partition]) -> Result<Vec<Option<Committed>>, Fault> {
-        let what = "reading committed offsets";
-        let client = self.client.client();
-        let answer = client
-            .committed_offsets(list(partitions), COMMITTED_TIMEOUT)
-            .map_err(|error| fault::question(what, self.inspector.brokers(), &error, client.context().last()))?;
-        let texts = super::raw::committed_texts(&answer);
-        let mut committed = Vec::with_capacity(partitions.len());
-        for ((element, metadata), partition) in answer.elements().iter().zip(texts).zip(partitions) {
-            element.error().map_err(|error| {
-                fault::question(&format!("{what} of {partition}"), self.inspector.brokers(), &error, None)
-            })?;
-            committed.push(match element.offset() {
-                Offset::Offset(offset) => Some(Committed { offset, metadata }),
-                _ => None,
-            });
-        }
-        Ok(committed)
+        committed(self.client.client(), self.inspector.brokers(), partitions)
     }
 
     fn bounds(&mut self, partition: &Partition) -> Result<Bounds, Fault> {
@@ -254,6 +238,29 @@ impl Drop for Consumer {
             let _ = self.client.client().incremental_unassign(&list(&self.assigned));
         }
     }
+}
+
+/// What the client's group committed for `partitions`, in their order.
+pub(super) fn committed(
+    client: &BaseConsumer<Context>,
+    brokers: &str,
+    partitions: &[Partition],
+) -> Result<Vec<Option<Committed>>, Fault> {
+    let what = "reading committed offsets";
+    let answer = client
+        .committed_offsets(list(partitions), COMMITTED_TIMEOUT)
+        .map_err(|error| fault::question(what, brokers, &error, client.context().last()))?;
+    let texts = super::raw::committed_texts(&answer);
+    let mut committed = Vec::with_capacity(partitions.len());
+    for ((element, metadata), partition) in answer.elements().iter().zip(texts).zip(partitions) {
+        let failed = |error| fault::question(&format!("{what} of {partition}"), brokers, &error, None);
+        element.error().map_err(failed)?;
+        committed.push(match element.offset() {
+            Offset::Offset(offset) => Some(Committed { offset, metadata }),
+            _ => None,
+        });
+    }
+    Ok(committed)
 }
 
 /// A consumer whose queue is polled by [`Polled`].

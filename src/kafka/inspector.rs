@@ -53,6 +53,11 @@ impl Inspector {
 
     /// How many partitions `topic` has; `None` where it does not exist.
     pub(super) fn partitions(&self, topic: &str) -> Result<Option<i32>, Fault> {
+        Ok(self.extent(topic)?.map(|(partitions, _)| partitions))
+    }
+
+    /// How many partitions `topic` has, and how many copies of each.
+    fn extent(&self, topic: &str) -> Result<Option<(i32, i32)>, Fault> {
         self.listen();
         let what = format!("asking for the topic {topic}");
         let answer = self.client.fetch_metadata(Some(topic), QUESTION_TIMEOUT);
@@ -61,7 +66,11 @@ impl Inspector {
             answer.map_err(|error| fault::question(&what, &self.brokers, &error, self.client.context().last()))?;
         let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(None) };
         match found.error().map(Code::from) {
-            None => Ok(i32::try_from(found.partitions().len()).ok()),
+            None => {
+                let replicas = found.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or(0);
+                let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+                Ok(Some((number(found.partitions().len()), number(replicas))))
+            }
             Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Ok(None),
             Some(code) => {
                 let error = KafkaError::MetadataFetch(code);
@@ -90,7 +99,7 @@ pub(super) fn watermarks(
 
 /// The facts of `topic`, or `None` where it does not exist. Must not be called from asynchronous code.
 pub(super) fn facts(settings: &Settings, inspector: &Inspector, topic: &str) -> Result<Option<TopicFacts>, Fault> {
-    let Some(partitions) = inspector.partitions(topic)? else { return Ok(None) };
+    let Some((partitions, replicas)) = inspector.extent(topic)? else { return Ok(None) };
     let what = format!("asking for the settings of {topic}");
     let options = AdminOptions::new().request_timeout(Some(QUESTION_TIMEOUT));
     let wanted = [ResourceSpecifier::Topic(topic)];
@@ -110,7 +119,7 @@ pub(super) fn facts(settings: &Settings, inspector: &Inspector, topic: &str) -> 
     let max_message_bytes = value("max.message.bytes").and_then(|value| value.parse().ok());
     match max_message_bytes {
         Some(max_message_bytes) => {
-            Ok(Some(TopicFacts { partitions, cleanup_policy: policies.join(","), max_message_bytes }))
+            Ok(Some(TopicFacts { partitions, replicas, cleanup_policy: policies.join(","), max_message_bytes }))
         }
         // rdkafka drops the reason; the topic is there, for its partitions were told
         None => Err(Fault::Fatal(fault::forbidden(&format!("{what}: DescribeConfigs")))),
@@ -126,7 +135,7 @@ pub(super) fn create(
     partitions: i32,
     properties: &[(&str, &str)],
 ) -> Result<(), Fault> {
-    request_creation(settings, topic, partitions, properties)?;
+    request_creation(settings, topic, partitions, properties, false)?;
     let start = Instant::now();
     while facts(settings, inspector, topic)?.is_none() {
         if start.elapsed() > CREATION_TIMEOUT {
@@ -137,11 +146,13 @@ pub(super) fn create(
     Ok(())
 }
 
-fn request_creation(
+/// Asks the cluster to create `topic`, or only whether it would.
+pub(super) fn request_creation(
     settings: &Settings,
     topic: &str,
     partitions: i32,
     properties: &[(&str, &str)],
+    only_ask: bool,
 ) -> Result<(), Fault> {
     let what = format!("creating the topic {topic}");
     let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(settings.replication_factor()));
@@ -149,13 +160,19 @@ fn request_creation(
         new = new.set(name, value);
     }
     let options = AdminOptions::new().request_timeout(Some(CREATION_TIMEOUT)).operation_timeout(Some(CREATION_TIMEOUT));
+    let options = options.validate_only(only_ask);
     let answer = ask(settings, async |admin| admin.create_topics([&new], &options).await)?;
     let answer = answer.map_err(|error| fault::question(&what, settings.brokers(), &error, None))?;
     match answer.into_iter().next() {
         Some(Ok(_) | Err((_, Code::TopicAlreadyExists))) => Ok(()),
-        Some(Err((_, code @ (Code::InvalidConfig | Code::InvalidTopic | Code::InvalidPartitions)))) => {
-            Err(Fault::Fatal(format!("{what}: {}", fault::name(code))))
-        }
+        Some(Err((_, code @ Code::InvalidReplicationFactor))) => Err(Fault::Refused(format!(
+            "{what}: {}: the cluster has fewer brokers than replication-factor under [topics], or than its own default, asks for",
+            fault::name(code)
+        ))),
+        Some(Err((
+            _,
+            code @ (Code::InvalidConfig | Code::InvalidTopic | Code::InvalidPartitions | Code::PolicyViolation),
+        ))) => Err(Fault::Refused(format!("{what}: {}", fault::name(code)))),
         Some(Err((_, code))) => Err(fault::question(&what, settings.brokers(), &KafkaError::AdminOp(code), None)),
         None => Err(Fault::Retry(format!("{what}: the broker says nothing"))),
     }

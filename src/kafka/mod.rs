@@ -23,7 +23,8 @@ pub use producer::Producer;
 pub use reader::{Reader, Start};
 pub use settings::{Settings, SettingsError, Wish};
 
-use crate::stream::log::{Fault, Log, TopicFacts};
+use crate::record::Partition;
+use crate::stream::log::{Committed, Fault, Log, TopicFacts};
 use inspector::Inspector;
 
 /// A Kafka cluster, as one process uses it.
@@ -85,6 +86,16 @@ impl Log for Kafka {
     /// Must not be called from asynchronous code.
     fn topic(&self, topic: &str) -> Result<Option<TopicFacts>, Fault> {
         inspector::facts(&self.settings, &self.inspector, topic)
+    }
+
+    fn committed_by_group(&self, partitions: &[Partition]) -> Result<Vec<Option<Committed>>, Fault> {
+        let client = consumer::member(&self.settings.reader())?;
+        consumer::committed(client.client(), self.settings.brokers(), partitions)
+    }
+
+    /// Must not be called from asynchronous code.
+    fn may_create(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<(), Fault> {
+        inspector::request_creation(&self.settings, topic, partitions, settings, true)
     }
 
     /// Must not be called from asynchronous code.

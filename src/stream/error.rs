@@ -8,7 +8,7 @@ pub enum Error {
     Fenced(String),
     /// The control topic was emptied or re-created: to go on would switch protection off.
     #[error(
-        "policy_went_backwards: {0}; restore the control topic from a copy, for to go on would switch protection off"
+        "policy_went_backwards: {0}; to go on would switch protection off: do what docs/operations.md says of a lost control topic"
     )]
     PolicyWentBackwards(String),
     /// Topics are not as they must be.

@@ -72,7 +72,8 @@ pub enum Fault {
     /// The transaction must be aborted and its batch repeated.
     #[error("{0}")]
     Abort(String),
-    /// The broker will not take a record (size, timestamp): abort, then find the culprit one input at a time.
+    /// The broker will not take a record (size, timestamp): abort, then find the culprit one input at a time. Or a topic as it is
+    /// to be created.
     #[error("{0}")]
     Refused(String),
     /// It is not known whether the commit or abort happened: discard the producer and compare the committed metadata.
@@ -186,6 +187,8 @@ pub trait Reader {
 pub struct TopicFacts {
     /// The number of partitions.
     pub partitions: i32,
+    /// How many copies of each partition there are; of the one with the fewest.
+    pub replicas: i32,
     /// `cleanup.policy`, as `compact` or `delete`; both as `compact,delete`.
     pub cleanup_policy: String,
     /// `max.message.bytes`.
@@ -227,6 +230,15 @@ pub trait Log: Send + Sync + 'static {
 
     /// The facts of `topic`, or `None` where it does not exist.
     fn topic(&self, topic: &str) -> Result<Option<TopicFacts>, Fault>;
+
+    /// What the group committed for `partitions`, in their order, asked without being a member; waits for pending transactions.
+    fn committed_by_group(&self, partitions: &[Partition]) -> Result<Vec<Option<Committed>>, Fault>;
+
+    /// Whether [`Log::create_topic`] would be taken; nothing is created. [`Fault::Refused`] where it would not be, as it is. A log that cannot
+    /// tell takes it.
+    fn may_create(&self, _topic: &str, _partitions: i32, _settings: &[(&str, &str)]) -> Result<(), Fault> {
+        Ok(())
+    }
 
     /// Creates `topic` with the given number of partitions and settings; one that exists already is no error.
     fn create_topic(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<(), Fault>;

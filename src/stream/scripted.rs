@@ -126,6 +126,9 @@ impl Log for Scripted {
     fn topic(&self, topic: &str) -> Result<Option<TopicFacts>, Fault> {
         self.log.topic(topic)
     }
+    fn committed_by_group(&self, partitions: &[Partition]) -> Result<Vec<Option<Committed>>, Fault> {
+        self.log.committed_by_group(partitions)
+    }
     fn create_topic(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<(), Fault> {
         self.log.create_topic(topic, partitions, settings)
     }

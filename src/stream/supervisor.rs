@@ -18,7 +18,7 @@ use super::control;
 use super::error::Error;
 use super::happening::Observer;
 use super::log::Log;
-use super::topics::{Facts, ensure_control, ensure_status};
+use super::topics::Facts;
 use super::worker::Worker;
 use crate::privacy::keyset::Keyring;
 use crate::privacy::settings::Detection;
@@ -36,9 +36,7 @@ pub fn prepare<L: Log>(
     keyring: Arc<Keyring>,
     observer: Arc<dyn Observer>,
 ) -> Result<Arc<Context<L>>, Error> {
-    ensure_control(&log, &plan.settings.group, plan.create)?;
-    ensure_status(&log, &plan.settings.group, plan.create)?;
-    let facts = Facts::at_start(&log, &plan.routes, plan.create)?;
+    let facts = Facts::at_start(&log, &plan.settings.group, &plan.routes, plan.create)?;
     Ok(Arc::new(Context::new(log, plan, keyring, facts, observer)))
 }
 

@@ -125,7 +125,8 @@ fn a_day_of_an_operator() {
                  raw: there, with 2 partitions\n\
                  protected: not there; a start will create it with 2 partitions\n\
                  debug: not there; a start will create it with 2 partitions\n\
-                 dead: not there; a start will create it with 2 partitions\n";
+                 dead: not there; a start will create it with 2 partitions\n\
+                 g.alerts: not there; the first alert will create it with 1 partition\n";
     checked(&site, found);
 
     let sidecar = site.start("i").ready();
@@ -187,12 +188,13 @@ fn a_day_of_an_operator() {
     refuse_a_reload(&site, &sidecar);
     promote(&site, &sidecar, added.split(' ').nth(2).expect("added key ID to …"));
 
-    let found = "g.control: there, with 1 partition, compact\n\
+    let found = "g.control: there, with 1 partition; WARNING: in one copy, and nothing makes its loss good\n\
                  g.status: there, with 1 partition\n\
                  raw: there, with 2 partitions\n\
                  protected: there, with 2 partitions\n\
                  debug: there, with 2 partitions\n\
-                 dead: there, with 2 partitions\n";
+                 dead: there, with 2 partitions\n\
+                 g.alerts: there, with 1 partition\n";
     checked(&site, found);
     sidecar.drain();
     let report = site.check(&site.checker(&["@example.com", "canary-4711"]));

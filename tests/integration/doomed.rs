@@ -188,6 +188,9 @@ impl Log for Doomed {
         self.kafka.topic(topic)
     }
 
+    fn committed_by_group(&self, partitions: &[Partition]) -> Result<Vec<Option<Committed>>, Fault> {
+        self.kafka.committed_by_group(partitions)
+    }
     fn create_topic(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<(), Fault> {
         self.kafka.create_topic(topic, partitions, settings)
     }

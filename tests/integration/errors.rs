@@ -92,12 +92,19 @@ fn topics_are_not_as_they_must_be() {
     let stage = Stage::new("wrong", 2);
     let absent = stage.text("", "").replace("wrong.raw", "wrong.absent");
     refused("a raw topic is missing", &absent, &[("topic", "wrong.absent")]);
+    let copies = stage.text("", "[topics]\nreplication-factor = 3");
+    refused("there are fewer brokers than copies", &copies, &[("topic", "wrong.control")]);
+    let (code, _, errors) = Desk::new(&copies).asked("check --config sivcar.toml --connect");
+    assert_eq!((code, errors.matches("WRONG: creating the topic wrong.").count()), (2, 5), "{errors}");
     let own = stage.text("", "[topics]\ncreate = false");
-    let names = [("topic", "wrong.protected"), ("count", "2")];
+    let names = [("topic", "wrong.control"), ("count", "1 partition")];
     refused("a topic is missing that sivcar may not create", &own, &names);
     stage.create("protected", 3, &[]);
     let names = [("source", "wrong.raw"), ("count", "2"), ("topic", "wrong.protected"), ("other", "3")];
     refused("partition counts differ", &stage.text("", ""), &names);
+    for own in ["control", "status", "debug", "dead"] {
+        assert_eq!(stage.log.topic(&stage.topic(own)), Ok(None), "what is refused leaves nothing behind");
+    }
 }
 
 #[test]
@@ -116,6 +123,13 @@ fn the_control_topic_is_not_what_it_was() {
     row("the control topic holds what this version cannot take").ended(code, &errors, &[("offset", &offset)]);
 
     admin::delete_topic(&stage.bootstrap, &stage.topic("control"));
+    let names = [("group", "other"), ("partition", "other.raw[0]")];
+    let (code, errors) = desk.run();
+    row("the control topic is gone").ended(code, &errors, &names);
+    let (code, _, errors) = desk.asked("check --config sivcar.toml --connect");
+    row("the control topic is gone").ended(code, &errors, &names);
+    assert!(errors.starts_with("WRONG: policy_went_backwards: "), "{errors}");
+    stage.create("control", 1, &[("cleanup.policy", "compact")]);
     let (code, errors) = desk.run();
     row("the control topic was re-created").ended(code, &errors, &[("partition", "other.raw[0]")]);
 }

@@ -104,6 +104,12 @@ impl Log for Watched {
     fn topic(&self, topic: &str) -> Result<Option<TopicFacts>, Fault> {
         self.kafka.topic(topic)
     }
+    fn may_create(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<(), Fault> {
+        self.kafka.may_create(topic, partitions, settings)
+    }
+    fn committed_by_group(&self, partitions: &[Partition]) -> Result<Vec<Option<Committed>>, Fault> {
+        self.kafka.committed_by_group(partitions)
+    }
     fn create_topic(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<(), Fault> {
         self.kafka.create_topic(topic, partitions, settings)
     }

@@ -118,7 +118,8 @@ pub fn topics_are_as_they_were_made<R: Rig>(rig: &R) {
     let settings = [("max.message.bytes", "2000"), ("cleanup.policy", "delete,compact")];
     rig.log().create_topic(&name, 3, &settings).expect("created");
     rig.log().create_topic(&name, 1, &[]).expect("one that exists is no error");
-    let facts = TopicFacts { partitions: 3, cleanup_policy: "compact,delete".to_owned(), max_message_bytes: 2000 };
+    let facts =
+        TopicFacts { partitions: 3, replicas: 1, cleanup_policy: "compact,delete".to_owned(), max_message_bytes: 2000 };
     assert_eq!(rig.log().topic(&name), Ok(Some(facts)));
     let absent = own(rig, "absent");
     assert_eq!(rig.log().topic(&absent), Ok(None));

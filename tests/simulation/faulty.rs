@@ -228,6 +228,9 @@ impl Log for Faulty {
     fn topic(&self, topic: &str) -> Result<Option<TopicFacts>, Fault> {
         self.world.log.topic(topic)
     }
+    fn committed_by_group(&self, partitions: &[Partition]) -> Result<Vec<Option<Committed>>, Fault> {
+        self.world.log.committed_by_group(partitions)
+    }
     fn create_topic(&self, topic: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<(), Fault> {
         self.world.log.create_topic(topic, partitions, settings)
     }

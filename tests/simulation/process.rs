@@ -268,7 +268,7 @@ impl Shared {
             max_staleness: HOUR,
             state_bytes: 1 << 30,
         };
-        let facts = Facts::at_start(&log, &plan.routes, true).expect("topics fit");
+        let facts = Facts::at_start(&log, &plan.settings.group, &plan.routes, true).expect("topics fit");
         let context = Arc::new(Context::new(log, plan, self.keyring.clone(), facts, self.witness.clone()));
         {
             let mut inner = self.lock();

@@ -1,9 +1,10 @@
 use super::*;
 use crate::memory::MemoryLog;
+use crate::stream::topics::ensure_control;
 
 fn log() -> MemoryLog {
     let log = MemoryLog::new("g");
-    ensure_control(&log, "g", true).expect("a control topic can be made");
+    ensure_control(&log, "g", &[], true).expect("a control topic can be made");
     log
 }
 
@@ -66,6 +67,22 @@ fn marks_are_shown_as_a_table_and_as_json() {
     assert_eq!(json[0]["mask"], "word");
     assert_eq!(json[0]["event"], Value::Null);
     assert_eq!(json[1]["since"], 4);
+}
+
+#[test]
+fn marks_written_as_toml_are_read_as_the_same() {
+    let made = Mark { mask: Some(Mask::Word), domain: Some("mail \"a\"".into()), at: None, ..wish("", 7).1 };
+    let event = MarkKey { event: Some("form.submit".into()), on: On::Parameter, ..key("e.'x.y'") };
+    let around = MarkKey { on: On::Key, ..key(mark::KEY) };
+    let dropped = Mark { protect: Protect::Drop, shape: true, ..Mark::default() };
+    let marks = [(key("email"), made), (event, dropped), (around, Mark::default())];
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file = folder.path().join("marks.toml");
+    let shown: Vec<_> = marks.iter().map(|(key, mark)| (key, mark)).collect();
+    std::fs::write(&file, as_toml(&shown).expect("is TOML")).expect("can be written");
+    assert_eq!(from_file(&file).expect("is well formed"), marks);
+    std::fs::write(&file, as_toml(&[]).expect("is TOML")).expect("can be written");
+    assert_eq!(from_file(&file).expect("is well formed"), []);
 }
 
 #[test]

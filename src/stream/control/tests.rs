@@ -24,7 +24,7 @@ fn mark(name: &str, level: u16) -> ControlRecord {
 pub(super) fn log() -> MemoryLog {
     let log = MemoryLog::new("g");
     log.create_topic("raw", 1, &[]).unwrap();
-    crate::stream::topics::ensure_control(&log, "g", true).unwrap();
+    crate::stream::topics::ensure_control(&log, "g", &[], true).unwrap();
     log
 }
 

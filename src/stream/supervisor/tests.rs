@@ -87,6 +87,9 @@ fn a_process_with_a_re_created_control_topic_refuses_to_go_on() {
         running.join().unwrap().unwrap();
     });
     log.delete_topic("g.control");
+    let error = prepare(log.clone(), two_workers(), keyring(), Arc::new(Nobody)).err().expect("it is gone");
+    assert!(matches!(error, Error::PolicyWentBackwards(_)), "{error}");
+    log.create_topic("g.control", 1, &[("cleanup.policy", "compact")]).unwrap();
     let second = prepare(log.clone(), two_workers(), keyring(), Arc::new(Nobody)).unwrap();
     feed(&log, 4);
     let error = run(&second).unwrap_err();

@@ -84,7 +84,6 @@ impl World {
         let memory = MemoryLog::new("g").with_patience(Duration::ZERO);
         memory.create_topic("raw", 3, &[]).unwrap();
         memory.create_topic("users", 1, &[]).unwrap();
-        crate::stream::topics::ensure_status(&memory, "g", true).unwrap();
         let settings = with_profiles();
         let plan = Plan { routes: Route::all(&settings), settings: Arc::new(settings), limits, ..plan() };
         let pin = Pin { topic: changelog_topic("g", "users"), workspace: None };
@@ -94,7 +93,7 @@ impl World {
 
     /// A process under the policy of the moment.
     fn process(&self) -> Arc<Context<Scripted>> {
-        let facts = Facts::at_start(&self.log, &self.plan.routes, true).unwrap();
+        let facts = Facts::at_start(&self.log, "g", &self.plan.routes, true).unwrap();
         let context = Arc::new(Context::new(self.log.clone(), self.plan.clone(), keyring(), facts, Arc::new(Nobody)));
         self.publish(&context);
         context

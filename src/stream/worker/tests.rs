@@ -56,11 +56,10 @@ impl World {
     fn with(limits: TransactionLimits, protected: &[(&str, &str)]) -> Self {
         let memory = MemoryLog::new("g").with_patience(Duration::ZERO);
         memory.create_topic("raw", 2, &[]).unwrap();
-        crate::stream::topics::ensure_status(&memory, "g", true).unwrap();
         memory.create_topic("protected", 2, protected).unwrap();
         let log = Scripted::new(memory);
         let plan = Plan { limits, ..plan() };
-        let facts = Facts::at_start(&log, &plan.routes, true).unwrap();
+        let facts = Facts::at_start(&log, "g", &plan.routes, true).unwrap();
         let counts = Arc::new(Counts::default());
         let context = Arc::new(Context::new(log.clone(), plan, keyring(), facts, counts.clone()));
         context.current.publish(snapshot(1));
