@@ -80,15 +80,16 @@ impl Producer {
 
     /// The first error of a delivered record, as a fault; where the producer itself is beyond use, that comes first.
     fn failure(&self) -> Option<Fault> {
+        let reports = self.client.context();
+        let failed = reports.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some((code, text)) = self.client.client().fatal_error() {
-            return Some(match fault::production("the log", code) {
+            let topic = failed.as_ref().map_or("its topic", |(topic, _)| topic);
+            return Some(match fault::production(topic, code) {
                 fenced @ Fault::Fenced(_) => fenced,
                 forbidden @ Fault::Fatal(_) => forbidden,
                 _ => Fault::Unknown(format!("the producer failed: {text} ({})", fault::name(code))),
             });
         }
-        let reports = self.client.context();
-        let failed = reports.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         failed.map(|(topic, code)| self.refusal(&topic, code))
     }
 

@@ -189,8 +189,13 @@ impl<L: Log> Context<L> {
     }
 
     fn unready_producer(&self, number: usize, batch_bytes: usize) -> Result<L::Producer, Fault> {
-        let id = format!("{}.{}.{number}", self.plan.settings.group, self.plan.instance);
+        let id = self.transactional_id(number);
         retry(PATIENCE, || self.log.producer(&id, batch_bytes))
+    }
+
+    /// That of the worker with this number.
+    pub(super) fn transactional_id(&self, number: usize) -> String {
+        format!("{}.{}.{number}", self.plan.settings.group, self.plan.instance)
     }
 
     /// Repeats `call` while it says [`Fault::Retry`], until the process is to stop.

@@ -4,7 +4,7 @@
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
 pub enum Error {
     /// Another process works under the same transactional id, or this one stalled for longer than its transaction may take.
-    #[error("fenced: {0}; does another process run with the same group and instance, or did this one stall?")]
+    #[error("fenced: {0}; does another process run with the same group and `instance`, or did this one stall?")]
     Fenced(String),
     /// The control topic was emptied or re-created: to go on would switch protection off.
     #[error(
@@ -45,6 +45,16 @@ impl Error {
             Error::Topics(_) | Error::Keys(_) => EXIT_CONFIG,
             Error::Policy(_) => EXIT_POLICY,
             Error::Broker(_) => EXIT_BROKER,
+        }
+    }
+}
+
+impl Error {
+    /// The same, of whoever has this transactional id: a fault of the log does not know whose it is.
+    pub(super) fn of_transactional_id(self, id: &str) -> Self {
+        match self {
+            Error::Fenced(text) => Error::Fenced(format!("{id}: {text}")),
+            other => other,
         }
     }
 }

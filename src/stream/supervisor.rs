@@ -104,7 +104,8 @@ fn work<L: Log>(context: &Arc<Context<L>>, number: usize) -> Result<(), Error> {
         }
         thread::sleep(LOOK_EVERY);
     }
-    Worker::start(context.clone(), number)?.run()
+    let run = Worker::start(context.clone(), number).and_then(Worker::run);
+    run.map_err(|error| error.of_transactional_id(&context.transactional_id(number)))
 }
 
 #[cfg(test)]

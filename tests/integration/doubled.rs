@@ -40,7 +40,11 @@ fn twins(stage: &Stage, config: &Config) {
     let error = fenced.end().expect_err("it is fenced");
     assert!(matches!(error, Error::Fenced(_)), "{error:?}");
     assert_eq!(error.exit_code(), EXIT_FENCED);
-    row("two processes have one name").ended(error.exit_code().into(), &format!("sivcar: {error}"), &[]);
+    row("two processes have one name").ended(
+        error.exit_code().into(),
+        &format!("sivcar: {error}"),
+        &[("group", &stage.group), ("instance", &config.instance)],
+    );
 
     let count = write();
     stage.await_count("protected", count);
