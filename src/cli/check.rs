@@ -9,7 +9,6 @@ use std::path::PathBuf;
 
 use super::exit::{Failure, Outcome};
 use super::{cluster, marks, offline};
-use crate::kafka::Kafka;
 use crate::stream::control;
 use crate::stream::error::Error;
 use crate::stream::log::Log as _;
@@ -35,13 +34,13 @@ pub fn run(args: &Args, output: &mut dyn Write, errors: &mut dyn Write) -> Resul
     let config = offline::config(&args.config)?;
     let keys = offline::keys_and_issuers(&config)?;
     offline::policy(&config, &config.settings)?;
-    let settings = cluster::settings(&config)?;
+    cluster::settings(&config)?;
     output.write_all(config.effective().as_bytes()).map_err(|error| Failure::writing(&error))?;
     if !args.connect {
         return Ok(Outcome::Done);
     }
     output.flush().map_err(|error| Failure::writing(&error))?;
-    let (log, group) = (Kafka::new(settings)?, &config.settings.group);
+    let (log, group) = (cluster::connect(&config)?, &config.settings.group);
     let findings = survey(&log, group, &Route::all(&config.settings), config.topics.create)?;
     // where standard error is gone, the exit code still tells
     let _ = errors.write_all(topics::tell(&log, &config, &findings)?.as_bytes());

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::exit::Failure;
 use crate::config::Config;
-use crate::kafka::{self, Kafka, Wish};
+use crate::kafka::{self, Kafka, SettingsError, Wish};
 use crate::stream::context::Plan;
 use crate::stream::log::Fault;
 use crate::stream::topics::{Route, ensure_control};
@@ -46,7 +46,7 @@ fn patiently<T>(patience: Duration, mut call: impl FnMut() -> Result<T, Fault>) 
 /// Checks the configuration's librdkafka properties; no client is made.
 pub fn settings(config: &Config) -> Result<kafka::Settings, Failure> {
     let properties = config.kafka.clone();
-    Ok(kafka::Settings::new(Wish {
+    let settings = kafka::Settings::new(Wish {
         group: config.settings.group.clone(),
         // a host name may change at each start: only a name that was given makes static members
         instance: config.instance_is_named.then(|| config.instance.clone()),
@@ -54,12 +54,19 @@ pub fn settings(config: &Config) -> Result<kafka::Settings, Failure> {
         common: properties.common,
         consumer: properties.consumer,
         producer: properties.producer,
-    })?)
+    });
+    settings.map_err(|error| refused(config, &error))
 }
 
 /// The cluster that the configuration names; no broker is asked yet.
 pub fn connect(config: &Config) -> Result<Kafka, Failure> {
-    Ok(Kafka::new(settings(config)?)?)
+    Kafka::new(settings(config)?).map_err(|error| refused(config, &error))
+}
+
+/// What is wrong with `[kafka]`, where it stands.
+fn refused(config: &Config, error: &SettingsError) -> Failure {
+    let placed = error.property().and_then(|name| config.of_property(name, format!("[kafka]: {error}")));
+    placed.map_or_else(|| Failure::usage(format!("[kafka]: {error}")), Failure::from)
 }
 
 /// The same for who writes the control topic, which is there then.

@@ -8,7 +8,6 @@ use std::io::{self, Write};
 
 use crate::config::ConfigError;
 use crate::http::HttpError;
-use crate::kafka::SettingsError;
 use crate::keys::KeysError;
 use crate::privacy::control::ControlError;
 use crate::privacy::policy::PolicyError;
@@ -101,12 +100,6 @@ pub fn conclude(result: Result<Outcome, Failure>, errors: &mut impl Write) -> u8
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::usage(error.to_string())
-    }
-}
-
-impl From<SettingsError> for Failure {
-    fn from(error: SettingsError) -> Self {
-        Self::usage(format!("[kafka]: {error}"))
     }
 }
 

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, Deserializer};
 
-use super::error::{NO_WORD, list, rephrase, unknown};
+use super::error::{NO_WORD, list, place, rephrase, unknown};
 use super::file::{self, File, Number, Text, nowhere};
 use super::number::{duration, in_range, topic};
 use super::substitute::{Problem, Substituted, substitute};
@@ -60,6 +60,10 @@ fn read(text: &str, around: &Surroundings, hidden: &mut Substituted) -> Result<C
     let mut config = Config { instance, instance_is_named, ..build(&file, around.folder)? };
     resolve(&mut file, around.folder);
     fill(&mut file);
+    config.file = around.name.to_owned();
+    let properties = [&file.kafka.producer, &file.kafka.consumer, &file.kafka.common];
+    let places = properties.into_iter().flatten().map(|(name, value)| (name.clone(), place(text, value.span().start)));
+    config.properties = places.collect();
     config.effective = effective::render(&file, &hidden.places).map_err(|what| (0..0, what))?;
     Ok(config)
 }
@@ -132,6 +136,8 @@ fn build(file: &File, folder: &Folder) -> Result<Config, Problem> {
         workspace_keys: workspace_keys(file, folder)?,
         issuers: issuers(file, folder),
         effective: String::new(),
+        file: String::new(),
+        properties: BTreeMap::new(),
     })
 }
 
@@ -223,8 +229,8 @@ fn topics(written: &file::Topics) -> Result<Topics, Problem> {
 }
 
 fn kafka(written: &properties::Kafka) -> KafkaProperties {
-    let plain = |properties: &BTreeMap<String, properties::Property>| {
-        properties.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect()
+    let plain = |properties: &properties::Properties| {
+        properties.iter().map(|(name, value)| (name.clone(), value.get_ref().0.clone())).collect()
     };
     KafkaProperties {
         common: plain(&written.common),

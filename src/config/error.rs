@@ -51,15 +51,20 @@ impl ConfigError {
         if span == (0..0) {
             return ConfigError::Whole { file, what };
         }
-        let before = text.get(..span.start).unwrap_or(text);
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-        let column = before.chars().rev().take_while(|char| *char != '\n').count() + 1;
+        let (line, column) = place(text, span.start);
         ConfigError::At { file, line, column, what }
     }
 }
 
 /// What the toml crate says of a value that is no text where a word is wanted.
 pub(super) const NO_WORD: &str = "wanted string or table";
+
+/// Line and column of a byte of `text`, from 1.
+pub(super) fn place(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..byte).unwrap_or(text);
+    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    (line, before.chars().rev().take_while(|char| *char != '\n').count() + 1)
+}
 
 /// The toml crate's text in ours: unknown names with the nearest known one, kinds of values instead of values.
 pub(crate) fn rephrase(message: &str) -> String {

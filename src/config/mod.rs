@@ -69,6 +69,9 @@ pub struct Config {
     /// The files with the public keys of issuers, by the source whose gate looks at their signatures.
     pub issuers: BTreeMap<String, PathBuf>,
     effective: String,
+    /// The file, and the line and column of each librdkafka property in it.
+    file: String,
+    properties: BTreeMap<String, (usize, usize)>,
 }
 
 /// librdkafka properties, name to value. What stands in `consumer` and `producer` goes before `common`. Values may be
@@ -133,6 +136,12 @@ impl Config {
     /// [`ConfigError`], one line that says where and what.
     pub fn parse(text: &str, surroundings: &Surroundings) -> Result<Config, ConfigError> {
         build::config(text, surroundings)
+    }
+
+    /// The error `what` of the librdkafka property `name`, with where it stands; `None` where the file does not have it.
+    pub fn of_property(&self, name: &str, what: String) -> Option<ConfigError> {
+        let &(line, column) = self.properties.get(name)?;
+        Some(ConfigError::At { file: self.file.clone(), line, column, what })
     }
 
     /// What holds, as TOML that would be read as the same configuration: defaults filled in, files resolved. Secrets are

@@ -8,17 +8,21 @@ use std::fmt;
 
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use toml::Spanned;
 
 /// `[kafka]`: any librdkafka property, and two tables of more.
 #[derive(Default, Serialize)]
 pub(super) struct Kafka {
     #[serde(flatten)]
-    pub common: BTreeMap<String, Property>,
+    pub common: Properties,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub consumer: BTreeMap<String, Property>,
+    pub consumer: Properties,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub producer: BTreeMap<String, Property>,
+    pub producer: Properties,
 }
+
+/// Properties by their names, each with where its value stands.
+pub(super) type Properties = BTreeMap<String, Spanned<Property>>;
 
 /// A librdkafka property's value, as the text that librdkafka takes.
 #[derive(Clone, Serialize)]

@@ -135,6 +135,7 @@ fn effective_reads_back_as_the_same() {
         let first = accepted(text);
         let mut second = accepted(first.effective());
         second.instance_is_named = first.instance_is_named;
+        second.properties.clone_from(&first.properties);
         assert_eq!(first.kafka, second.kafka);
         assert_eq!(format!("{first:?}"), format!("{second:?}"));
     }

@@ -11,7 +11,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use super::context::Context;
-use super::settings::{Settings, invalid};
+use super::settings::{Settings, SettingsError, invalid};
 use super::{fault, raw};
 use crate::record::Partition;
 use crate::stream::log::{Fault, TopicFacts};
@@ -32,11 +32,8 @@ pub(super) struct Inspector {
 
 impl Inspector {
     /// Makes the client; no broker is asked yet.
-    pub(super) fn new(settings: &Settings) -> Result<Self, Fault> {
-        let client = settings
-            .inspector()
-            .create_with_context(Context::default())
-            .map_err(|error| Fault::Fatal(invalid(error).to_string()))?;
+    pub(super) fn new(settings: &Settings) -> Result<Self, SettingsError> {
+        let client = settings.inspector().create_with_context(Context::default()).map_err(invalid)?;
         Ok(Self { client, brokers: settings.brokers().to_owned() })
     }
 

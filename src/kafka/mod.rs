@@ -37,8 +37,8 @@ impl Kafka {
     /// Makes the cluster known; no broker is asked yet.
     ///
     /// # Errors
-    /// [`Fault::Fatal`] where librdkafka does not take the settings (a certificate that cannot be read, say).
-    pub fn new(settings: Settings) -> Result<Self, Fault> {
+    /// [`SettingsError`] where librdkafka cannot use the settings (a certificate that is none, say).
+    pub fn new(settings: Settings) -> Result<Self, SettingsError> {
         raw::memory::keep();
         let inspector = Arc::new(Inspector::new(&settings)?);
         Ok(Self { settings, inspector })

@@ -31,6 +31,7 @@ use crate::stream::log::Fetched;
 
 mod inlet;
 pub(super) mod memory;
+pub(super) mod names;
 mod outlet;
 
 pub(super) use outlet::{Outlet, Report};

@@ -13,9 +13,12 @@ use std::time::Duration;
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaConfRes;
 
 pub use guard::{REFUSED, is_secret};
 use guard::{bounded, check};
+
+use super::raw::names;
 
 /// Names and values, as the configuration has them.
 pub type Properties = BTreeMap<String, String>;
@@ -86,9 +89,32 @@ pub enum SettingsError {
         /// librdkafka's words; for a secret none of them.
         reason: String,
     },
+    /// A client could not read a file that it is told of.
+    #[error("{name}: {file} {reason}; correct the path, or the permissions of the file and its folders")]
+    File {
+        /// The property's name.
+        name: String,
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
     /// There is no broker to ask.
     #[error("bootstrap.servers is missing: name at least one broker as host:port")]
     NoBroker,
+}
+
+impl SettingsError {
+    /// The property that is wrong.
+    pub fn property(&self) -> Option<&str> {
+        match self {
+            Self::Refused { name, .. }
+            | Self::OutOfBounds { name, .. }
+            | Self::Invalid { name, .. }
+            | Self::File { name, .. } => Some(name),
+            Self::NoBroker => None,
+        }
+    }
 }
 
 /// Of producers: what must not outlast the transaction, or its outcome could be decided behind its back.
@@ -296,8 +322,21 @@ pub(super) fn invalid(error: KafkaError) -> SettingsError {
         KafkaError::ClientConfig(_, _, name, _) if is_secret(&name) => {
             SettingsError::Invalid { name, reason: "librdkafka does not take its value".to_owned() }
         }
+        KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, name, _) => {
+            let likeness = |known: &String| strsim::normalized_damerau_levenshtein(&name, known);
+            let near = names::properties().into_iter().max_by(|left, right| likeness(left).total_cmp(&likeness(right)));
+            let near = near.filter(|near| likeness(near) >= 0.5).map(|near| format!("; did you mean {near:?}?"));
+            let reason = format!("librdkafka has no such property{}", near.unwrap_or_default());
+            SettingsError::Invalid { name, reason }
+        }
         KafkaError::ClientConfig(_, reason, name, _) => SettingsError::Invalid { name, reason },
-        KafkaError::ClientCreation(reason) => SettingsError::Invalid { name: "kafka".to_owned(), reason },
+        KafkaError::ClientCreation(reason) => match reason.split_once(" failed: ") {
+            // of a file: "ssl.ca.location failed: error:…"
+            Some((name, reason)) if !name.contains(' ') => {
+                SettingsError::Invalid { name: name.to_owned(), reason: format!("librdkafka cannot use it: {reason}") }
+            }
+            _ => SettingsError::Invalid { name: "kafka".to_owned(), reason },
+        },
         _ => SettingsError::Invalid { name: "kafka".to_owned(), reason: "a property holds a NUL".to_owned() },
     }
 }

@@ -28,7 +28,7 @@ fn check_refuses_what_would_break_a_guarantee() {
     bench.write("acks.toml", &format!("{kafka}{CONFIG}"));
     bench.refused(
         "check --config acks.toml",
-        "[kafka]: acks cannot be set: an output counts only once all in-sync replicas have it",
+        "acks.toml:3:21: [kafka]: acks cannot be set: an output counts only once all in-sync replicas have it",
     );
     let mistyped = "[kafka]\n\"bootstrap.server\" = \"127.0.0.1:9\"\n";
     bench.write("mistyped.toml", &format!("{mistyped}{CONFIG}"));

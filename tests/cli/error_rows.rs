@@ -29,12 +29,37 @@ fn an_unknown_key() {
     refused("a key of the configuration is unknown", "\ngrup = \"a\"\n", &names);
 }
 
+/// What is wrong with a property stands in the third line.
+#[track_caller]
+fn property_refused(when: &str, line: &str, column: &str, names: &[(&str, &str)]) {
+    let kafka = format!("[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:9\"\n{line}\n");
+    refused(when, &(kafka + CONFIG), &[&[("line", "3"), ("column", column)], names].concat());
+}
+
 #[test]
-fn a_property_that_is_not_the_operators() {
-    let kafka =
-        "[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:9\"\nconsumer = { \"isolation.level\" = \"read_uncommitted\" }\n";
-    let names = [("property", "isolation.level")];
-    refused("a Kafka property would break a guarantee", &(kafka.to_owned() + CONFIG), &names);
+fn properties_that_cannot_be() {
+    let guarded = "consumer = { \"isolation.level\" = \"read_uncommitted\" }";
+    property_refused("a Kafka property would break a guarantee", guarded, "34", &[("property", "isolation.level")]);
+    let unknown = "\"securty.protocol\" = \"ssl\"";
+    let names = [("property", "securty.protocol"), ("known", "security.protocol")];
+    property_refused("a Kafka property is unknown", unknown, "22", &names);
+    let file = "\"ssl.ca.location\" = \"/nowhere/ca.pem\"";
+    let names = [("property", "ssl.ca.location"), ("path", "/nowhere/ca.pem")];
+    property_refused("a file of the connection is missing", file, "21", &names);
+}
+
+#[test]
+fn a_certificate_that_is_none() {
+    let bench = Bench::new();
+    bench.write("ca.pem", "no certificate");
+    let location = bench.path("ca.pem").display().to_string();
+    let kafka = format!(
+        "[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:9\"\n\"security.protocol\" = \"ssl\"\n\"ssl.ca.location\" = \"{location}\"\n"
+    );
+    bench.write("bad.toml", &(kafka + CONFIG));
+    let (code, _, errors) = bench.run("check --config bad.toml --connect", "");
+    let names = [("file", "bad.toml"), ("line", "4"), ("column", "21"), ("property", "ssl.ca.location")];
+    row("a certificate is none").ended(code, &errors, &names);
 }
 
 #[test]

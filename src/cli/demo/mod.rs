@@ -18,7 +18,6 @@ use super::exit::{Failure, Outcome};
 use super::{cluster, offline, run, signals};
 use crate::config::Config;
 use crate::http::{Health, Server};
-use crate::kafka::Kafka;
 use crate::keys::{self, Keys};
 use crate::memory::MemoryLog;
 use crate::privacy::control::{ControlKey, ControlRecord, ControlValue, Table};
@@ -79,7 +78,7 @@ pub fn run(args: &Args, output: &mut dyn Write) -> Result<Outcome, Failure> {
     telemetry::hide_panics();
     match &args.kafka {
         None => tour(MemoryLog::new(&group), &config, keys, args.once, output),
-        Some(_) => tour(Kafka::new(cluster::settings(&config)?)?, &config, keys, args.once, output),
+        Some(_) => tour(cluster::connect(&config)?, &config, keys, args.once, output),
     }
 }
 

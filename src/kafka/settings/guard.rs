@@ -2,6 +2,8 @@
 //!
 //! Always holds: each refusal has its reason; a secret's value is in none. Deliberately not here: librdkafka's own checks.
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 
 use super::SettingsError;
@@ -55,10 +57,29 @@ pub(super) fn check(name: &str, value: &str) -> Result<(), SettingsError> {
     if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
         return Err(SettingsError::Refused { name: name.to_owned(), reason });
     }
+    readable(name, value)?;
     match BOUNDED.iter().find(|(bounded, _)| *bounded == name) {
         Some((_, bounds)) => bounded(name, Some(&value.to_owned()), bounds),
         None => Ok(()),
     }
+}
+
+/// Properties that name a file or a folder: librdkafka looks there only when a client is made, and names none.
+const FILES: &[&str] =
+    &["ssl.ca.location", "ssl.certificate.location", "ssl.crl.location", "ssl.key.location", "ssl.keystore.location"];
+
+/// Refuses a file that cannot be read.
+fn readable(name: &str, value: &str) -> Result<(), SettingsError> {
+    // the one word that is no path: librdkafka looks for the system's certificates
+    if !FILES.contains(&name) || value.is_empty() || value == "probe" {
+        return Ok(());
+    }
+    let reason = match File::open(value).map_err(|error| error.kind()) {
+        Ok(_) => return Ok(()),
+        Err(ErrorKind::NotFound) => "does not exist".to_owned(),
+        Err(kind) => format!("cannot be read ({kind})"),
+    };
+    Err(SettingsError::File { name: name.to_owned(), file: value.to_owned(), reason })
 }
 
 /// Refuses a value that is no number within `bounds`; an absent one is none. librdkafka takes digits behind a zero for octal, so a
