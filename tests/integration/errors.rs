@@ -132,6 +132,23 @@ fn the_control_topic_is_not_what_it_was() {
     stage.create("control", 1, &[("cleanup.policy", "compact")]);
     let (code, errors) = desk.run();
     row("the control topic was re-created").ended(code, &errors, &[("partition", "other.raw[0]")]);
+    begin_anew(&stage, &desk);
+}
+
+/// Does what the page says of a lost control topic: then marks hold from the first record on that is read.
+fn begin_anew(stage: &Stage, desk: &Desk) {
+    for own in ["control", "status"] {
+        admin::delete_topic(&stage.bootstrap, &stage.topic(own));
+    }
+    give_up(stage, stage.read("raw").last().expect("one was read").offset + 1);
+    stage.write("raw", 0, [event("canary")]);
+    let (code, said, errors) = desk.asked("mark --config sivcar.toml --workspace * --on parameter --name name");
+    assert_eq!((code, said.as_str()), (0, "1 marked, 0 held already; policy version 1\n"), "{errors}");
+    let sidecar = desk.start().ready();
+    let protected = stage.await_count("protected", 2);
+    sidecar.drain();
+    let value = String::from_utf8(protected[1].record.value.clone().expect("a value")).expect("text");
+    assert!(!value.contains("canary") && value.matches("siv:").count() == 2, "{value}");
 }
 
 /// Does what the page says of records that are gone, by a client of the group's name: Kafka's own tool does no more.

@@ -115,6 +115,24 @@ fn wrong_credentials_are_told_of(broker: &Arc<Broker>, port: u16) {
     assert!(broker.log().contains("Failed authentication"), "the broker refused them");
 }
 
+/// Who marks and waits, with the rights for that and without one of them.
+fn the_steward_waits_for_what_may_be_seen(stage: &Stage, port: u16) {
+    let steward = Desk::new(&stage.text(&client(port, "steward", "secret-4713"), ""));
+    let mark = "--config sivcar.toml --workspace acme --on parameter --name name --wait applied";
+    let blind = |change: fn(&str, Resource, &str, &str, &str)| {
+        change(&stage.bootstrap, Resource::Topic, "rights.status", "User:steward", "All");
+    };
+    blind(admin::forbid);
+    let (code, said, errors) = steward.asked(&format!("mark {mark}"));
+    row("a right to a topic is missing").ended(code, &errors, &[("topic", "rights.status")]);
+    assert_eq!(said, "", "who cannot wait writes nothing");
+    blind(admin::forbid_no_more);
+    let (code, said, errors) = steward.asked(&format!("mark {mark}"));
+    assert!(code == 0 && said.starts_with("1 marked, 0 held already; "), "{said}{errors}");
+    let (code, said, errors) = steward.asked("status --config sivcar.toml");
+    assert!(code == 0 && said.contains("in force on 1 of 1 tasks"), "{said}{errors}");
+}
+
 fn a_right_is_lost_and_given_back(broker: &Arc<Broker>, port: u16) {
     let stage = Stage::on(broker.clone(), "rights", 1);
     grant_as_the_page_says(&stage);
@@ -123,12 +141,7 @@ fn a_right_is_lost_and_given_back(broker: &Arc<Broker>, port: u16) {
     stage.write("raw", 0, [event("a"), event("b")]);
     stage.await_count("protected", 2);
 
-    let steward = Desk::new(&stage.text(&client(port, "steward", "secret-4713"), ""));
-    let mark = "--config sivcar.toml --workspace acme --on parameter --name name --wait applied";
-    let (code, said, errors) = steward.asked(&format!("mark {mark}"));
-    assert!(code == 0 && said.starts_with("1 marked, 0 held already; "), "{said}{errors}");
-    let (code, said, errors) = steward.asked("status --config sivcar.toml");
-    assert!(code == 0 && said.contains("in force on 1 of 1 tasks"), "{said}{errors}");
+    the_steward_waits_for_what_may_be_seen(&stage, port);
 
     admin::forbid(&stage.bootstrap, Resource::Topic, "rights.protected", PRINCIPAL, "Write");
     let mut number = 0;

@@ -108,7 +108,10 @@ fn a_secret_is_never_shown() {
 #[test]
 fn librdkafka_names_what_it_does_not_take() {
     let error = Settings::new(wish(&[("fetch.wait.max.msec", "1")])).expect_err("no such property");
-    assert_eq!(error.to_string(), "fetch.wait.max.msec: No such configuration property: \"fetch.wait.max.msec\"");
+    assert_eq!(
+        error.to_string(),
+        "fetch.wait.max.msec: librdkafka has no such property; did you mean \"fetch.wait.max.ms\"?"
+    );
     let no_broker = Wish { common: Properties::new(), ..wish(&[]) };
     assert_eq!(Settings::new(no_broker).expect_err("no broker"), SettingsError::NoBroker);
 }
