@@ -1,5 +1,6 @@
 //! What a reviewer would else have to say each time: sizes, unfinished places, words that do not belong.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -98,4 +99,21 @@ fn the_product_does_not_panic_on_purpose() {
         })
         .collect();
     assert!(places.is_empty(), "{places:#?}");
+}
+
+#[test]
+fn the_fuzz_targets_lock_what_the_package_asks_for() {
+    let read = |file: &str| -> toml::Table { text(&root().join(file)).parse().expect("it is TOML") };
+    let (manifest, lock) = (read("Cargo.toml"), read("fuzz/Cargo.lock"));
+    let locked = lock["package"].as_array().expect("packages").iter();
+    let ours = locked.filter(|package| package["name"].as_str() == Some("sivcar"));
+    let named: BTreeSet<&str> = ours
+        .flat_map(|package| package["dependencies"].as_array().expect("some"))
+        .filter_map(|name| name.as_str())
+        .collect();
+    // one of several versions is named with it
+    let named: BTreeSet<&str> = named.into_iter().filter_map(|name| name.split(' ').next()).collect();
+    let asked: BTreeSet<&str> =
+        manifest["dependencies"].as_table().expect("a table").keys().map(String::as_str).collect();
+    assert_eq!(named, asked, "run cargo update --workspace in fuzz/");
 }
