@@ -145,7 +145,7 @@ pub fn mark(args: &MarkArgs, output: &mut dyn Write, errors: &mut dyn Write) -> 
     };
     let wishes = args.which.wishes(&config, &made)?;
     for (key, mark) in &wishes {
-        mark::check(key, mark).map_err(|what| Failure::usage(format!("{}: {what}", describe(key))))?;
+        mark::check_wish(key, mark).map_err(|what| Failure::usage(format!("{}: {what}", describe(key))))?;
     }
     refuse_configured(&config, &args.which, wishes.iter().map(|(key, mark)| (key, Some(mark))))?;
     let log = cluster::connect_to_write(&config)?;

@@ -1,7 +1,7 @@
 //! From the file's form to the [`Config`]: every value is checked here, and shown where it stands if it is wrong.
 //!
 //! Always holds: what is found contradictory is refused, never repaired. The domain's own checks ([`Settings::check`],
-//! [`mark::check`](crate::privacy::mark::check)) have the last word; here they are only given a place in the file.
+//! [`mark::check_wish`](crate::privacy::mark::check_wish)) have the last word; here they are only given a place in the file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Range, RangeInclusive};

@@ -126,6 +126,6 @@ fn mark(written: &file::Mark) -> Result<ControlRecord, Problem> {
         ..Mark::default()
     };
     let span = written.name.as_ref().unwrap_or(&written.workspace).span();
-    mark::check(&key, &mark).map_err(|what| (span, what))?;
+    mark::check_wish(&key, &mark).map_err(|what| (span, what))?;
     Ok(ControlRecord { key: ControlKey::Mark(key), value: Some(ControlValue::Mark(mark)) })
 }

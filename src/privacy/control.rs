@@ -242,6 +242,11 @@ mod tests {
         let settings = crate::privacy::settings::tests::settings();
         let table = applied(&without_keys, "{\"domain\":\"x\",\"new\":1}").expect("taken");
         assert!(crate::privacy::policy::Policy::compile(&settings, &table).is_ok());
+        // a name that no new mark on record keys may have
+        let key = r#"{"kind":"mark","name":"id","on":"key","workspace":"acme"}"#;
+        let table = applied(key, "{\"level\":5}").expect("taken");
+        assert_eq!(table.marks.values().next().map(|mark| mark.level), Some(5));
+        assert!(crate::privacy::policy::Policy::compile(&settings, &table).is_ok());
         let stage = r#"{"kind":"stage","workspace":"acme"}"#;
         for (value, expected) in [("[\"off\"]", Stage::Enforced), ("{\"stage\":\"off\"}", Stage::Off)] {
             let table = applied(stage, value).expect("taken");

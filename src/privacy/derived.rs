@@ -171,18 +171,22 @@ impl Origins<'_> {
         }
     }
 
-    /// What the string or number `node` holds. What was read within a string is looked at by itself; of a query so much that only what
-    /// stands in none of its parameters alone counts for the whole.
+    /// What the string or number `node` holds. What was read within a string is looked at by itself; of a query, for the whole counts what
+    /// stands in none of its parameters alone, and what stands beside those that hold something.
     fn at(&mut self, document: &Document, node: usize) -> Option<Verdict> {
         match document.inside(node) {
             Some(Inside::Object | Inside::Array) => None,
             Some(Inside::Query) => {
                 let mut own = vec![node];
-                for part in document.children(node) {
+                let rest = document.beside(node, |part| {
+                    let origins = self.held(&document.string(part), &[]).origins;
                     own.push(part);
-                    own.extend(self.held(&document.string(part), &[]).origins);
-                }
-                self.held(&document.string(node), &own).verdict
+                    own.extend(&origins);
+                    !origins.is_empty()
+                });
+                let across = self.held(&document.string(node), &own).verdict;
+                let beside = self.held(rest.as_bytes(), &[node]).verdict;
+                across.map_or(beside, |across| Some(beside.map_or(across, |beside| across.with(&beside))))
             }
             _ => self.held(&document.string(node), &[node]).verdict,
         }

@@ -69,8 +69,9 @@ struct Around {
     member: Option<usize>,
     /// Whether numbers with dots between are a version here.
     version: bool,
-    /// Whether truth values are found too: all of them stand in a text of which nothing may show.
-    truth: bool,
+    /// Whether this is a text that was entered under a red matcher's name: nothing of it may show, truth values and what tells nothing
+    /// elsewhere included.
+    red: bool,
 }
 
 impl Detector {
@@ -88,7 +89,7 @@ impl Detector {
             says: None,
             member: None,
             version: false,
-            truth: false,
+            red: false,
         };
         let (mut around, mut at) = (root, 1);
         let mut marked = question.marked.iter().map(|field| field.node);
@@ -184,7 +185,7 @@ impl Detector {
             Kind::True | Kind::False => Leaf::Truth,
             Kind::Null | Kind::Array | Kind::Object => return None,
         };
-        let outer = around.matcher.filter(|_| !says.aside && (leaf != Leaf::Truth || around.truth));
+        let outer = around.matcher.filter(|_| around.red || (!says.aside && leaf != Leaf::Truth));
         let outer = outer.map(|matcher| Found { matcher, by: By::Name });
         let named = says.matched(around.scope, leaf).or(outer);
         if leaf == Leaf::Truth || named.is_some_and(|found| matchers.is_red(found.matcher)) {
@@ -229,32 +230,33 @@ impl Detector {
     }
 }
 
-/// What finds the text `at`, whose query was read, as a whole, where no parameter's value by itself explains that: what is looked for may
+/// What finds the text `at`, whose query was read, beside the parameters whose values by themselves are found: what is looked for may
 /// hold what divides parameters, a plus sign, or a name.
 fn across(question: &Question, at: usize, version: bool) -> Option<Found> {
     let Question { document, matchers, .. } = question;
-    let whole = matchers.value(&document.string(at), version)?;
-    let explained = document.children(at).any(|part| matchers.value(&document.string(part), version).is_some());
-    (!explained).then_some(whole)
+    matchers.value(&document.string(at), version)?;
+    let rest = document.beside(at, |part| matchers.value(&document.string(part), version).is_some());
+    matchers.value(rest.as_bytes(), version)
 }
 
 /// What holds inside the object or array `at`.
 fn within(question: &Question, at: usize, around: &Around, says: &Name) -> Around {
     let node = question.document.node(at);
     let named = says.matched(around.scope, Leaf::Text).map(|found| found.matcher);
+    let matcher = named.or(around.matcher.filter(|_| around.red || !says.aside));
     let scope = container(question.located, at).or(says.scope).unwrap_or(around.scope);
     let array = question.document.shape(at) == Kind::Array;
     let text = matches!(question.document.inside(at), Some(Inside::Object | Inside::Array));
-    let red = named.is_some_and(|matcher| question.matchers.is_red(matcher));
+    let red = matcher.is_some_and(|matcher| question.matchers.is_red(matcher));
     Around {
         node: at,
         end: node.next as usize,
         scope: if array { around.scope } else { scope },
-        matcher: named.or(around.matcher.filter(|_| !says.aside)),
+        matcher,
         says: array.then_some(*says),
         member: if node.key.is_some() { Some(at) } else { around.member },
         version: says.version || around.version,
-        truth: around.truth || (text && red),
+        red: around.red || (text && red),
     }
 }
 

@@ -142,7 +142,20 @@ impl Mark {
     }
 }
 
-/// Checks a mark before it is written to the control topic, and gives its path.
+/// Checks a mark that somebody asks for, and gives its path: it is what [`check`] takes, and one on record keys has no name of its own. Under
+/// any other such a mark would hold all the same, and does where the control topic has one.
+///
+/// # Errors
+/// A text that says which part is wrong and what to do.
+pub fn check_wish(key: &MarkKey, mark: &Mark) -> Result<Path, String> {
+    let path = check(key, mark)?;
+    if key.on == On::Key && key.name != KEY {
+        return Err("a mark on record keys has no other name, for a record has one key; leave out name".to_owned());
+    }
+    Ok(path)
+}
+
+/// Checks a mark that stands in the control topic or is to, and gives its path.
 ///
 /// # Errors
 /// A text that says which part is wrong and what to do.
@@ -160,12 +173,13 @@ pub fn check(key: &MarkKey, mark: &Mark) -> Result<Path, String> {
     }
     let path = Path::parse(&key.name).map_err(|error| format!("name {:?}: {error}", key.name))?;
     if key.on == On::Key {
-        let wrong = match (&*key.name, &key.event) {
-            (_, Some(_)) => "holds for every event, or a deletion would not find its record; leave out event",
-            (KEY, None) => return Ok(path),
-            _ => "has no other name, for a record has one key; leave out name",
+        return match key.event {
+            Some(_) => Err(
+                "a mark on record keys holds for every event, or a deletion would not find its record; leave out event"
+                    .to_owned(),
+            ),
+            None => Ok(path),
         };
-        return Err(format!("a mark on record keys {wrong}"));
     }
     if path.is_root() {
         return Err("name \"$\" is the root, which no mark matches".to_owned());

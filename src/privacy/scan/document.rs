@@ -12,6 +12,9 @@ use memchr::memchr;
 use super::{Inner, Inside, Kind, Node, Parameter, Span, Tape};
 use crate::privacy::fold;
 
+/// What stands for a value that was taken out of a text: no part of any other value, of letters or digits.
+const APART: &str = "\u{1}x\u{1}";
+
 /// A text and the tape of its scan. Cheap to copy.
 #[derive(Clone, Copy)]
 pub struct Document<'a> {
@@ -67,6 +70,22 @@ impl<'a> Document<'a> {
         let start = query.text.start;
         let end = self.parameters(query).first().map_or(start, |first| first.start);
         self.raw(Span { start, end })
+    }
+
+    /// The text of the string `i`, which has a query, without the values of the parameters that `found` tells: in the place of each stands
+    /// what keeps apart whatever is read to its left and right.
+    pub fn beside(&self, i: usize, mut found: impl FnMut(usize) -> bool) -> String {
+        let Some(query) = self.inner(i) else { return String::new() };
+        let (mut rest, mut at) = (String::new(), query.text.start);
+        for (part, parameter) in self.children(i).zip(self.parameters(query)) {
+            if found(part) {
+                rest.push_str(self.raw(Span { start: at, end: parameter.value.start }));
+                rest.push_str(APART);
+                at = parameter.value.end;
+            }
+        }
+        rest.push_str(self.raw(Span { start: at, end: query.text.end }));
+        rest
     }
 
     /// The whole text, white space around the root included.
