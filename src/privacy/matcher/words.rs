@@ -5,6 +5,8 @@
 
 use std::sync::LazyLock;
 
+use icu_properties::CodePointSetData;
+use icu_properties::props::DefaultIgnorableCodePoint;
 use smallvec::SmallVec;
 use unicode_security::skeleton;
 
@@ -113,21 +115,25 @@ static SKELETONS: LazyLock<Vec<(String, char)>> = LazyLock::new(|| {
     letters.map(|letter| (skeleton(letter.encode_utf8(&mut [0; 4])).collect(), letter)).collect()
 });
 
-/// `name` with every letter that looks like an ASCII letter as that one; `None` where there is none such. A name of one script alone,
-/// as a Russian word, gives nothing that means anything.
+/// `name` with every letter that looks like an ASCII letter as that one, and without what nobody sees; `None` where there is neither. A
+/// name of one script alone, as a Russian word, gives nothing that means anything.
 pub(super) fn lookalike(name: &str) -> Option<String> {
     if name.is_ascii() {
         return None;
     }
     let mut changed = false;
-    let read = name.chars().map(|c| {
+    let read = name.chars().filter_map(|c| {
         if c.is_ascii() {
-            return c;
+            return Some(c);
+        }
+        if CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c) {
+            changed = true;
+            return None;
         }
         let own: String = skeleton(c.encode_utf8(&mut [0; 4])).collect();
         let found = SKELETONS.iter().find(|(skeleton, _)| *skeleton == own).map(|(_, letter)| *letter);
         changed |= found.is_some();
-        found.unwrap_or(c)
+        Some(found.unwrap_or(c))
     });
     let read: String = read.collect();
     changed.then_some(read)
@@ -171,6 +177,7 @@ mod tests {
     fn letters_that_look_alike_are_read_as_those_they_look_like() {
         assert_eq!(lookalike("\u{435}m\u{430}il").as_deref(), Some("email"), "Cyrillic");
         assert_eq!(lookalike("\u{440}hone").as_deref(), Some("phone"));
+        assert_eq!(lookalike("\u{202e}ema\u{200b}il\u{fe0f}").as_deref(), Some("email"), "invisible");
         assert_eq!(lookalike("email"), None);
         assert_eq!(lookalike("\u{4f60}"), None);
     }
