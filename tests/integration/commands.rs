@@ -167,8 +167,8 @@ fn a_day_of_an_operator() {
         &site,
         "marks --config i.toml",
         "WORKSPACE  ON         NAME   EVENT  LEVEL  PROTECT  MASK  DOMAIN  SINCE  BY\n\
-         *          attribute  email  -      9999   encrypt  -     -       2      -\n\
-         acme       parameter  code   -      9999   encrypt  -     -       7      ann\n",
+         *          attribute  email  -      9999   encrypt  -     email   2      -\n\
+         acme       parameter  code   -      9999   encrypt  -     code    7      ann\n",
     );
     expect(
         &site,
