@@ -12,7 +12,7 @@ use rand::{RngExt, SeedableRng};
 use sivcar::record::Record;
 
 use crate::dump;
-use crate::kills::number;
+use crate::kills::{is_due, number};
 use crate::profiles::SOURCES;
 use crate::sidecar::{Sidecar, eventually};
 use crate::site::Site;
@@ -65,7 +65,7 @@ fn live(random: &mut StdRng, site: &Site, profiles: u64) {
 #[test]
 fn every_profile_is_told_of_once_whatever_is_killed() {
     let (profiles, kills) = if std::env::var_os("SIVCAR_LONG").is_some() { (200_000, 30) } else { (3_000, 3) };
-    let (profiles, kills) = (number("SIVCAR_PROFILES", profiles), number("SIVCAR_KILLS", kills));
+    let (profiles, kills) = (number("SIVCAR_PROFILES", profiles), number("SIVCAR_KILLS", kills) as usize);
     let seed = number("SIVCAR_SEED", 4711);
     let mut random = StdRng::seed_from_u64(seed);
     let site = Site::new("workers = 2", &format!("{LIMITS}{SOURCES}"));
@@ -76,15 +76,15 @@ fn every_profile_is_told_of_once_whatever_is_killed() {
     let mut running: Vec<Option<Sidecar>> = INSTANCES.iter().map(|instance| Some(site.start(instance))).collect();
     site.catch_up();
 
-    let written = || dump::length(&site.broker.bootstrap, "protected.events") as u64;
+    let written = || dump::length(&site.broker.bootstrap, "protected.events") as usize;
     let (code, output, errors) = site.run("mark --config a.toml --workspace acme --on attribute --name email");
     assert_eq!((code, errors.as_str()), (0, ""), "{output}");
     let holders: BTreeSet<Vec<u8>> =
         (0..profiles).filter(|number| holds(*number)).map(|number| number.to_string().into_bytes()).collect();
-    let mut during = 0;
-    for kill in 0..kills {
+    let (mut killed, mut during) = (0, 0);
+    while is_due(&site, "protected.events", killed, kills) {
         // aborted events, live ones and markers count too: how far it has come is a guess, and need be no more
-        let point = (holders.len() as u64 * kill / kills).min(written() + holders.len() as u64 / kills);
+        let point = (holders.len() * killed / kills).min(written() + holders.len() / kills).min(holders.len());
         eventually("the backfill comes so far", || (written() >= point).then_some(()));
         live(&mut random, &site, profiles);
         std::thread::sleep(Duration::from_micros(random.random_range(0..50_000)));
@@ -95,6 +95,7 @@ fn every_profile_is_told_of_once_whatever_is_killed() {
             told.iter().filter(|event| event.record.headers.iter().any(|header| header.name == "sivcar-synthetic"));
         during += u64::from(told.count() < holders.len());
         running[victim] = Some(site.start(INSTANCES[victim]));
+        killed += 1;
     }
     assert!(during > 0, "the backfill was over before the first kill");
     site.catch_up();
@@ -113,7 +114,7 @@ fn every_profile_is_told_of_once_whatever_is_killed() {
     let report = site.check(&site.checker(&[]));
     let (since, told) = report.told.first_key_value().expect("one version");
     eprintln!(
-        "seed {seed}, {kills} kills, {during} of them during the backfill: {} of {profiles} profiles told of since {since}, \
+        "seed {seed}, {killed} kills, {during} of them during the backfill: {} of {profiles} profiles told of since {since}, \
          {} written anew, {} inputs, {} aborted records",
         told.len(),
         report.rewritten,
@@ -121,7 +122,7 @@ fn every_profile_is_told_of_once_whatever_is_killed() {
         report.aborted
     );
     assert_eq!((report.told.len(), told == &holders), (1, true), "{} told of, {} hold it", told.len(), holders.len());
-    assert_eq!(report.inputs, profiles + 2 * LIVE * kills);
+    assert_eq!(report.inputs, profiles + 2 * LIVE * killed as u64);
     assert_eq!((report.protected, report.rejected.len()), (report.inputs, 0));
     assert!(report.aborted > 0, "no kill met a transaction");
 }

@@ -57,6 +57,15 @@ fn read_now(client: &BaseConsumer, topic: &str) -> Vec<Fetched> {
     read(client, &ours).remove(topic).unwrap_or_default()
 }
 
+/// Whether the topic holds aborted records: ones that `read_committed` clients pass over on their way to later ones.
+pub fn has_aborted(bootstrap: &str, topic: &str) -> bool {
+    let all = uncommitted(bootstrap, topic);
+    let place = |fetched: &Fetched| (fetched.partition.number, fetched.offset);
+    let committed: BTreeSet<(i32, i64)> = committed(bootstrap, topic).iter().map(place).collect();
+    let is_passed = |(number, offset)| committed.range((number, offset)..=(number, i64::MAX)).next().is_some();
+    all.iter().map(place).any(|place| !committed.contains(&place) && is_passed(place))
+}
+
 /// How many records and markers stand in the topic: the sum of its high watermarks. 0 where there is no such topic.
 pub fn length(bootstrap: &str, topic: &str) -> i64 {
     let client = reader(bootstrap, "read_uncommitted");
