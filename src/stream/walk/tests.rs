@@ -99,6 +99,14 @@ impl World {
         context
     }
 
+    /// The same, and its worker, which has read all there is.
+    fn settled(&self) -> (Arc<Context<Scripted>>, Worker<Scripted>) {
+        let context = self.process();
+        let mut worker = worker(&context);
+        settle(&mut worker);
+        (context, worker)
+    }
+
     fn publish(&self, context: &Context<Scripted>) {
         let policy = Arc::new(Policy::compile(&self.plan.settings, &self.table).unwrap());
         context.current.publish(Snapshot { policy, keyring: keyring(), control: "nonce".into() });
@@ -190,9 +198,7 @@ fn each_holder_gets_one_event_and_its_document_anew() {
     world.feed(1..=50, "{\"email\":\"#\",\"n\":1}");
     world.feed(51..=60, "{\"n\":1}");
     world.feed(61..=65, "{\"email\":null}");
-    let context = world.process();
-    let mut worker = worker(&context);
-    settle(&mut worker);
+    let (context, mut worker) = world.settled();
     assert!(world.people()["7"].contains("7@canary.example"), "not marked yet");
     assert_eq!(world.events(), BTreeMap::new());
 
@@ -215,9 +221,7 @@ fn each_holder_gets_one_event_and_its_document_anew() {
 fn what_only_alters_a_mark_emits_nothing_and_what_renews_it_does() {
     let mut world = World::new();
     world.feed(1..=3, "{\"email\":\"#\"}");
-    let context = world.process();
-    let mut worker = worker(&context);
-    settle(&mut worker);
+    let (context, mut worker) = world.settled();
     let first = world.mark("email", Mark::default());
     world.publish(&context);
     settle(&mut worker);
@@ -249,9 +253,7 @@ fn what_only_alters_a_mark_emits_nothing_and_what_renews_it_does() {
 fn a_live_record_settles_its_profile_first() {
     let mut world = World::of(TransactionLimits { records: 1, time: Duration::ZERO, ..TransactionLimits::default() });
     world.feed(1..=9, "{\"email\":\"#\"}");
-    let context = world.process();
-    let mut worker = worker(&context);
-    settle(&mut worker);
+    let (context, mut worker) = world.settled();
     let since = world.mark("email", Mark::default());
     // one changes its address, one goes, one loses it: each is told of the value it had
     world.append(
@@ -316,9 +318,7 @@ fn faults_repeat_and_the_set_stays_exact() {
         let mut world =
             World::of(TransactionLimits { records: 4, time: Duration::ZERO, ..TransactionLimits::default() });
         world.feed(1..=10, "{\"email\":\"#\"}");
-        let context = world.process();
-        let mut worker = worker(&context);
-        settle(&mut worker);
+        let (context, mut worker) = world.settled();
         let since = world.mark("email", Mark::default());
         world.publish(&context);
         world.log.next(call, twist);

@@ -64,9 +64,7 @@ fn what_identifies_is_folded_and_told_of_and_written_once() {
     call(&world, Some("5"), Some(r##"{"workspace":"acme","action":"identify","client":{"email":"5#"}}"##));
     call(&world, None, None);
     call(&world, Some("4"), None);
-    let context = world.process();
-    let mut worker = worker(&context);
-    settle(&mut worker);
+    let (context, mut worker) = world.settled();
     let store = |worker: &Worker<Scripted>| worker.tasks[&Partition::new("raw", 0)].store.as_ref().unwrap().profiles();
     assert_eq!((world.log.log.records("protected").len(), letters(&world), store(&worker)), (10, 0, 3));
 
@@ -94,9 +92,7 @@ fn what_identifies_nobody_for_certain_is_rejected() {
     call(&world, None, Some(r##"{"workspace":"acme","action":"identify","client":{"id":1,"email":"#"}}"##));
     identify(&world, 2, r##""email":"#""##);
     call(&world, Some("2"), Some(r##"{"workspace":"acme","action":"identify","client":{"id":3,"email":"#"}}"##));
-    let context = world.process();
-    let mut worker = worker(&context);
-    settle(&mut worker);
+    world.settled();
     let reasons: Vec<Vec<u8>> = (world.log.log.records("dead").into_iter())
         .filter_map(|fetched| fetched.record.headers.into_iter().find(|header| header.name == "sivcar-reason")?.value)
         .collect();
@@ -108,9 +104,7 @@ fn what_identifies_nobody_for_certain_is_rejected() {
 fn a_forgotten_workspace_leaves_the_events_as_they_are() {
     let mut world = keeping();
     identify(&world, 1, r##""email":"1#""##);
-    let context = world.process();
-    let mut worker = worker(&context);
-    settle(&mut worker);
+    let (context, mut worker) = world.settled();
     world.table.version += 1;
     world.table.erased.insert("acme".into(), world.table.version);
     world.publish(&context);

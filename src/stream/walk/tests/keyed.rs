@@ -110,9 +110,7 @@ fn what_stands_under_a_sealed_key_goes_as_soon_as_a_profile_is_written_in_clear(
     whole::pin(&mut world, "people", 1, &[]);
     mark_keys(&mut world, Mark::default());
     world.feed(1..=4, "{\"email\":\"#\",\"n\":1}");
-    let context = world.process();
-    let mut worker = worker(&context);
-    settle(&mut worker);
+    let (context, mut worker) = world.settled();
     assert_eq!(standing(&world), (tokens(1..=4, 1), 4));
 
     // the mark on keys goes, and another comes: in a jump, or after live records
@@ -154,9 +152,7 @@ fn keys_that_are_masked_away_are_sealed_and_those_that_are_only_noted_stay() {
     {
         let mut world = World::new();
         world.feed(1..=3, "{\"n\":1}");
-        let context = world.process();
-        let mut worker = worker(&context);
-        settle(&mut worker);
+        let (context, mut worker) = world.settled();
         whole::pin(&mut world, "people", 1, &[]);
         mark_keys(&mut world, Mark { protect, ..Mark::default() });
         world.publish(&context);
@@ -179,9 +175,7 @@ fn a_stage_lets_keys_pass_and_enforcing_it_moves_them() {
     };
     staged(&mut world, Stage::Off);
     world.feed(1..=3, "{\"n\":1}");
-    let context = world.process();
-    let mut worker = worker(&context);
-    settle(&mut worker);
+    let (context, mut worker) = world.settled();
     assert_eq!(standing(&world), (vec!["1".to_owned(), "2".into(), "3".into()], 3));
     staged(&mut world, Stage::Enforced);
     world.publish(&context);
@@ -207,9 +201,7 @@ fn a_key_that_is_sealed_already_is_not_named_again() {
         };
         put(&mut world, first, Some(Mark::default()));
         world.feed(1..=3, "{\"n\":1}");
-        let context = world.process();
-        let mut worker = worker(&context);
-        settle(&mut worker);
+        let (context, mut worker) = world.settled();
         assert_eq!(standing(&world), (tokens(1..=3, 1), 3));
         let mut publish = |world: &World| {
             world.publish(&context);
@@ -246,9 +238,7 @@ fn a_marked_header_has_documents_written_without_their_headers() {
     let value = Some(br#"{"workspace":"acme","id":4,"attributes":{}}"#.to_vec());
     let record = Record { key: Some(b"4".to_vec()), value, headers, ..Record::default() };
     world.log.log.append(&Partition::new("users", 0), record.clone()).unwrap();
-    let context = world.process();
-    let mut worker = worker(&context);
-    settle(&mut worker);
+    let (context, mut worker) = world.settled();
     world.table.version += 1;
     let since = Some(world.table.version);
     let key = MarkKey { on: On::Header, name: "who".into(), ..key_mark() };
@@ -268,9 +258,7 @@ fn a_synthetic_event_is_keyed_as_the_mark_says_and_stands_where_live_ones_do() {
     let keyed = |marked: bool| {
         let mut world = World::new();
         world.feed(1..=30, "{\"email\":\"#\"}");
-        let context = world.process();
-        let mut worker = worker(&context);
-        settle(&mut worker);
+        let (context, mut worker) = world.settled();
         if marked {
             mark_keys(&mut world, Mark::default());
         }

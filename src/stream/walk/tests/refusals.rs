@@ -8,9 +8,7 @@ use crate::record::Header;
 fn a_profile_whose_event_the_broker_refuses_goes_to_the_dead_letters_alone() {
     let mut world = World::new();
     world.feed(1..=10, "{\"email\":\"#\"}");
-    let context = world.process();
-    let mut worker = worker(&context);
-    settle(&mut worker);
+    let (context, mut worker) = world.settled();
     let since = world.mark("email", Mark::default());
     world.log.refuse(|outgoing: &Outgoing| {
         &*outgoing.topic == "protected" && outgoing.record.key.as_deref() == Some(b"4".as_slice())
@@ -51,9 +49,7 @@ fn state_over_its_budget_stops_the_task() {
     let mut world = World::new();
     world.plan.state_bytes = 2_000;
     world.feed(1..=100, "{\"email\":\"#\"}");
-    let context = world.process();
-    let mut worker = worker(&context);
-    settle(&mut worker);
+    let (_, worker) = world.settled();
     let task = &worker.tasks[&Partition::new("users", 0)];
     assert_eq!(task.state, crate::stream::task::TaskState::Stopped("state_over_budget"));
     assert!(world.people().len() < 100);
@@ -71,9 +67,7 @@ fn the_gate_is_asked_once_for_what_is_read_and_never_by_the_walk() {
     let header = Header { name: "Auth".into(), value: Some(b"jwt".to_vec()) };
     let record = Record { key: Some(b"2".to_vec()), value: Some(value.into()), headers: vec![header], timestamp: None };
     world.log.log.append(&Partition::new("users", 0), record).unwrap();
-    let context = world.process();
-    let mut worker = worker(&context);
-    settle(&mut worker);
+    let (context, mut worker) = world.settled();
     assert_eq!(world.people().keys().collect::<Vec<_>>(), ["2"]);
     assert_eq!(world.log.log.records("dead").len(), 1);
 
@@ -96,9 +90,7 @@ fn the_gate_is_asked_once_for_what_is_read_and_never_by_the_walk() {
 fn an_abort_of_unknown_outcome_before_any_offset_is_there_settles_nobody() {
     let mut world = World::new();
     world.feed(1..=10, "{\"email\":\"#\"}");
-    let context = world.process();
-    let mut worker = worker(&context);
-    settle(&mut worker);
+    let (context, mut worker) = world.settled();
     let since = world.mark("email", Mark::default());
     world.publish(&context);
     // each of the four tasks tells its policy first, then the walk its first event

@@ -83,9 +83,7 @@ fn a_promoted_key_seals_from_then_on_and_a_reseal_brings_the_rest_under_it() {
 fn an_erased_workspace_is_forgotten_and_who_comes_again_begins_anew() {
     let mut world = World::new();
     world.feed(1..=30, "{\"email\":\"#\",\"n\":1}");
-    let context = world.process();
-    let mut worker = worker(&context);
-    settle(&mut worker);
+    let (context, mut worker) = world.settled();
     assert_eq!((world.people().len(), sealed_under(&world).len()), (30, 30));
 
     world.table.version += 1;
