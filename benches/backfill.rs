@@ -16,6 +16,8 @@ mod figures;
 mod live;
 #[path = "peers/mirror.rs"]
 mod mirror;
+#[path = "../tests/common/patience.rs"]
+mod patience;
 #[path = "parts/people.rs"]
 mod people;
 #[path = "peers/plain.rs"]

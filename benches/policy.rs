@@ -17,6 +17,8 @@ mod figures;
 #[path = "parts/orders.rs"]
 #[expect(dead_code, reason = "another bench needs the rest")]
 mod orders;
+#[path = "../tests/common/patience.rs"]
+mod patience;
 #[path = "../tests/integration/sidecar.rs"]
 #[expect(dead_code, reason = "the integration tests' process can do more")]
 mod sidecar;

@@ -21,6 +21,8 @@ mod mirror;
 mod naive;
 #[path = "parts/orders.rs"]
 mod orders;
+#[path = "../tests/common/patience.rs"]
+mod patience;
 #[path = "parts/plot.rs"]
 mod plot;
 #[path = "../tests/integration/sidecar.rs"]

@@ -8,6 +8,8 @@ mod alerts;
 mod files;
 #[path = "common/metric_names.rs"]
 mod metric_names;
+#[path = "common/patience.rs"]
+mod patience;
 #[path = "deploy/scrape.rs"]
 mod scrape;
 #[path = "deploy/tools.rs"]

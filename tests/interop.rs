@@ -204,33 +204,11 @@ fn the_helper_reads_every_golden_value_as_we_do() {
     assert_eq!(ask(workshop.helper(&keyset, "open"), &opened), canonical);
 }
 
-const BULK: &str = r#"
-[keys]
-file = "keyset.json"
-[[source]]
-topic = "raw"
-kind = "event"
-protected = "protected"
-dead-letters = "dead"
-[[domain]]
-workspace = "acme"
-name = "padded"
-pad = 32
-[[mark]]
-workspace = "acme"
-on = "parameter"
-name = "plain"
-[[mark]]
-workspace = "acme"
-on = "parameter"
-name = "padded"
-"#;
-
 #[test]
 fn tink_opens_what_protect_wrote_of_random_values_and_makes_the_same_tokens() {
     let Some(workshop) = python() else { return };
     let bench = bench::Bench::new();
-    bench.write("sivcar.toml", BULK);
+    bench.write("sivcar.toml", &format!("[keys]\nfile = \"keyset.json\"\n{}", values::SECTIONS));
     let values = values::random(20_261_121, 1_000);
     let lines: Vec<String> = values.iter().map(values::Value::event).collect();
     let (code, output, errors) = bench.run("protect --config sivcar.toml --source raw", lines.join("\n") + "\n");

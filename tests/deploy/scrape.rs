@@ -5,15 +5,12 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sivcar::telemetry::METRICS;
 
+use crate::patience::eventually;
 use crate::tools::{package, prometheus, text};
-
-/// More than a busy machine needs.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What stays at 0, or is not told of at all, as long as all is well: others see it change.
 const ONLY_IN_TROUBLE: [&str; 14] = [
@@ -45,19 +42,6 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// Repeats `attempt` until it gives something.
-#[track_caller]
-fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    while start.elapsed() < PATIENCE {
-        if let Some(done) = attempt() {
-            return done;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    panic!("never happened: {what}");
 }
 
 /// The demo in memory, once it has shown all: the whole sidecar, fed on and on. Gives where its metrics are.

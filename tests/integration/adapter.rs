@@ -8,7 +8,7 @@ use sivcar::record::Partition;
 use sivcar::stream::log::{Consumer as _, Fault, Log as _, Producer as _, Rebalance};
 
 use crate::broker::Broker;
-use crate::sidecar::eventually;
+use crate::patience::eventually;
 
 /// How long one poll waits.
 const WAIT: Duration = Duration::from_millis(100);

@@ -16,7 +16,8 @@ use rdkafka::metadata::Metadata;
 use rdkafka::{Offset, TopicPartitionList};
 use sivcar::stream::log::Log as _;
 
-use crate::process::{PATIENCE, kafka};
+use crate::patience::PATIENCE;
+use crate::process::kafka;
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(20);

@@ -9,7 +9,7 @@ use sivcar::record::Record;
 use sivcar::stream::log::Log as _;
 
 use crate::dump;
-use crate::sidecar::eventually;
+use crate::patience::eventually;
 use crate::site::Site;
 use crate::workshop::{self, ask};
 

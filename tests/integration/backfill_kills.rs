@@ -13,8 +13,9 @@ use sivcar::record::Record;
 
 use crate::dump;
 use crate::kills::{is_due, number};
+use crate::patience::eventually;
 use crate::profiles::SOURCES;
-use crate::sidecar::{Sidecar, eventually};
+use crate::sidecar::Sidecar;
 use crate::site::Site;
 
 /// Small transactions, so that a kill meets one.

@@ -5,7 +5,7 @@ use sivcar::stream::error::EXIT_FENCED;
 
 use crate::doomed::{self, ENDED, End, Step};
 use crate::dump;
-use crate::sidecar::eventually;
+use crate::patience::eventually;
 use crate::site::Site;
 
 const CONFIG: &str = r#"

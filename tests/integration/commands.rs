@@ -10,7 +10,8 @@ use sivcar::stream::log::Fetched;
 
 use crate::dump;
 use crate::error_table::row;
-use crate::sidecar::{Sidecar, eventually};
+use crate::patience::eventually;
+use crate::sidecar::Sidecar;
 use crate::site::Site;
 
 const SECTIONS: &str = r#"

@@ -9,8 +9,8 @@ use sivcar::stream::log::Fetched;
 
 use crate::admin;
 use crate::dump;
+use crate::patience::eventually;
 use crate::profiles::{self, BACKFILLED, PARTITIONS, gone, key, mark, synthetic, told, unmark, user};
-use crate::sidecar::eventually;
 use crate::site::Site;
 
 const CHANGELOG: &str = "g.users.changelog";

@@ -4,7 +4,8 @@ use sivcar::config::Config;
 use sivcar::stream::error::{EXIT_FENCED, Error};
 
 use crate::error_table::row;
-use crate::process::{Process, Stage, event, eventually};
+use crate::patience::eventually;
+use crate::process::{Process, Stage, event};
 
 #[test]
 fn a_second_process_of_one_name_fences_the_first() {

@@ -15,7 +15,7 @@ use sivcar::record::{Header, Partition, Record};
 use sivcar::stream::log::Fetched;
 
 use crate::checker::{Dump, Topics};
-use crate::sidecar::eventually;
+use crate::patience::eventually;
 
 /// How long one request or poll may take.
 const WAIT: Duration = Duration::from_secs(10);

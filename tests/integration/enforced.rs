@@ -11,8 +11,8 @@ use sivcar::record::Record;
 
 use crate::dump;
 use crate::kills::number;
+use crate::patience::eventually;
 use crate::profiles::{self, PARTITIONS, Told, assert_told, key, run, told, user, walked};
-use crate::sidecar::eventually;
 use crate::site::Site;
 
 const CONFIG: &str = r#"

@@ -17,7 +17,8 @@ use tempfile::TempDir;
 use crate::admin;
 use crate::dump;
 use crate::error_table::row;
-use crate::process::{Stage, event, eventually, kafka, keyring};
+use crate::patience::eventually;
+use crate::process::{Stage, event, kafka, keyring};
 use crate::sidecar::Sidecar;
 
 /// A folder with a configuration and the keyset of every process here, where the program is run.

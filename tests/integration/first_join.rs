@@ -8,7 +8,8 @@ use sivcar::record::{Partition, Record};
 use sivcar::stream::log::{Fault, Log as _, Outgoing};
 
 use crate::broker::Broker;
-use crate::process::{Process, Stage, event, eventually, kafka};
+use crate::patience::eventually;
+use crate::process::{Process, Stage, event, kafka};
 use crate::watched::Call;
 use crate::{admin, stranger};
 

@@ -11,7 +11,8 @@ use crate::admin::{self, Resource};
 use crate::broker::Broker;
 use crate::error_table::row;
 use crate::errors::Desk;
-use crate::process::{Process, Stage, event, eventually};
+use crate::patience::eventually;
+use crate::process::{Process, Stage, event};
 
 const PRINCIPAL: &str = "User:sivcar";
 const PAGE: &str = include_str!("../../docs/operations.md");

@@ -12,7 +12,7 @@ use sivcar::record::Record;
 
 use crate::dump;
 use crate::error_table::row;
-use crate::sidecar::eventually;
+use crate::patience::eventually;
 use crate::site::Site;
 
 /// The most bytes that a file of the broker may have.

@@ -7,7 +7,7 @@ use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use sivcar::record::Record;
 
-use crate::sidecar::PATIENCE;
+use crate::patience::PATIENCE;
 use crate::site::Site;
 
 /// Longer than any test takes.

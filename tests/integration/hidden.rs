@@ -12,7 +12,8 @@ use sivcar::stream::log::Fetched;
 use crate::canary::Canaries;
 use crate::checker::Dump;
 use crate::hidden_places::{Sample, bytes, samples, shows_exactly};
-use crate::sidecar::{Sidecar, eventually};
+use crate::patience::eventually;
+use crate::sidecar::Sidecar;
 use crate::site::Site;
 
 /// How many documents; and how many of them are broken off.

@@ -6,7 +6,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use crate::process::{Process, Stage, event, eventually};
+use crate::patience::eventually;
+use crate::process::{Process, Stage, event};
 use crate::watched::{Call, Returned};
 
 const ROUNDS: usize = 50;

@@ -12,8 +12,9 @@ use sivcar::stream::log::Fetched;
 
 use crate::dump;
 use crate::error_table::row;
+use crate::patience::eventually;
 use crate::profiles::{self, BACKFILLED, PARTITIONS, Told, assert_told, gone, key, mark, run, sealed, user};
-use crate::sidecar::{Sidecar, eventually};
+use crate::sidecar::Sidecar;
 use crate::site::Site;
 
 /// A view, whose record keys are tokens, and a mark that has protected topics seal theirs.

@@ -13,7 +13,8 @@ use sivcar::record::{Header, Record};
 
 use crate::checker::Report;
 use crate::dump;
-use crate::sidecar::{Sidecar, eventually};
+use crate::patience::eventually;
+use crate::sidecar::Sidecar;
 use crate::site::Site;
 
 const CONFIG: &str = r#"

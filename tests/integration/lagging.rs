@@ -15,7 +15,8 @@ use sivcar::stream::control;
 use sivcar::stream::log::Fetched;
 use sivcar::stream::status::Tasks;
 
-use crate::process::{Process, Stage, event, eventually};
+use crate::patience::eventually;
+use crate::process::{Process, Stage, event};
 use crate::profiles::assert_told;
 
 /// The sources and their partitions. Whoever has half of them has events' for sure: of a profiles' task its changelog, too, tells

@@ -15,6 +15,8 @@ mod hidden_places;
 mod judge;
 #[path = "../segment/lexer.rs"]
 mod lexer;
+#[path = "../common/patience.rs"]
+mod patience;
 #[path = "../seam/mod.rs"]
 mod seam;
 #[path = "../common/states_tests.rs"]

@@ -6,7 +6,7 @@ use sivcar::record::Record;
 use crate::admin;
 use crate::broker::Broker;
 use crate::doomed::{self, End, Step};
-use crate::sidecar::eventually;
+use crate::patience::eventually;
 use crate::site::Site;
 
 const NAME: &str = "moves::leaders_and_coordinators_move_and_replicas_go_and_come_back";

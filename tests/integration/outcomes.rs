@@ -11,8 +11,9 @@ use serde_json::Value;
 use sivcar::record::{Partition, Record};
 
 use crate::dump;
+use crate::patience::eventually;
 use crate::proxy::{ADD_OFFSETS, ADD_PARTITIONS, END_TXN, Fate, Proxy, Request};
-use crate::sidecar::{Sidecar, eventually};
+use crate::sidecar::Sidecar;
 use crate::site::Site;
 
 /// Requests time out long before transactions.

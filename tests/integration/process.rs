@@ -22,23 +22,8 @@ use sivcar::telemetry::Metrics;
 use crate::broker::Broker;
 use crate::checker::{Checker, Dump, Report};
 use crate::dump;
+use crate::patience::{PATIENCE, PAUSE, eventually};
 use crate::watched::{Calls, Watched};
-
-/// More than a busy machine needs.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Repeats `attempt` until it gives something.
-#[track_caller]
-pub fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    while start.elapsed() < PATIENCE {
-        if let Some(done) = attempt() {
-            return done;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("never happened: {what}");
-}
 
 /// The cluster at `bootstrap`, as a client of this group.
 pub fn kafka(bootstrap: &str, group: &str) -> Kafka {
@@ -225,7 +210,7 @@ impl Told {
             if let Some(told) = told {
                 return told;
             }
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(PAUSE);
         }
         panic!("never told {parts:?}, but {:#?}", self.all());
     }

@@ -13,9 +13,9 @@ use sivcar::record::{Partition, Record};
 use sivcar::stream::log::{Fault, Fetched, Outgoing, Producer as _};
 
 use crate::broker::Broker;
+use crate::patience::eventually;
 use crate::proxy::{END_TXN, Fate, Proxy, Request};
 use crate::seam::{self, Again, Rig, Stranger};
-use crate::sidecar::eventually;
 use crate::{admin, dump, site, stranger};
 
 /// Rebalances and new topics are noticed at once, transactions take their time.

@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::broker::Broker;
-use crate::sidecar::PATIENCE;
+use crate::patience::PATIENCE;
 
 /// The api keys of a transaction's requests.
 pub const ADD_PARTITIONS: i16 = 24;

@@ -10,7 +10,8 @@ use sivcar::stream::log::{Fault, Fetched};
 
 use crate::admin;
 use crate::dump;
-use crate::process::{Process, Stage, event, eventually, sized_event};
+use crate::patience::eventually;
+use crate::process::{Process, Stage, event, sized_event};
 use crate::watched::{Call, Calls};
 
 /// How often the broker refused a record of a worker.

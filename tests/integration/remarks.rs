@@ -12,10 +12,10 @@ use sivcar::stream::log::Fetched;
 
 use crate::admin;
 use crate::dump;
+use crate::patience::eventually;
 use crate::profiles::{
     self, BACKFILLED, Told, assert_told, gone, key, mark, run, sealed, sinces, told, unmark, user, walked,
 };
-use crate::sidecar::eventually;
 use crate::site::Site;
 
 const PROFILES: u64 = 400;

@@ -13,8 +13,9 @@ use crate::doomed::{self, End, Step};
 use crate::dump;
 use crate::error_table::row;
 use crate::held::Held;
+use crate::patience::eventually;
 use crate::profiles::{self, SOURCES, gone, key, mark};
-use crate::sidecar::{Sidecar, eventually};
+use crate::sidecar::Sidecar;
 use crate::site::Site;
 
 /// The shortest interval that can be configured, and a transaction's timeout well below it.

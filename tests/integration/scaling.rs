@@ -9,7 +9,8 @@ use sivcar::config::Config;
 use sivcar::record::Partition;
 
 use crate::load::{Load, PROFILES};
-use crate::process::{Process, Stage, Told, eventually};
+use crate::patience::eventually;
+use crate::process::{Process, Stage, Told};
 
 /// Partitions of the source of profiles; that of events has one.
 const PARTITIONS: u64 = 6;

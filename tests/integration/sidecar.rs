@@ -7,28 +7,11 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus};
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use serde_json::Value;
 
-/// More than a busy machine needs.
-pub const PATIENCE: Duration = Duration::from_secs(120);
-
-/// How long one look waits for the next.
-pub const PAUSE: Duration = Duration::from_millis(10);
-
-/// Attempts until there is something.
-pub fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    while start.elapsed() < PATIENCE {
-        if let Some(done) = attempt() {
-            return done;
-        }
-        std::thread::sleep(PAUSE);
-    }
-    panic!("never happened: {what}");
-}
+use crate::patience::eventually;
 
 /// One process.
 pub struct Sidecar {

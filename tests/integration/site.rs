@@ -25,7 +25,8 @@ use tempfile::TempDir;
 use crate::broker::Broker;
 use crate::checker::{Checker, Dump, Report};
 use crate::dump;
-use crate::sidecar::{PATIENCE, PAUSE, Sidecar, eventually};
+use crate::patience::{PATIENCE, PAUSE, eventually};
+use crate::sidecar::Sidecar;
 
 /// A broker, and what the instances of one group have in common.
 pub struct Site {

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::load::{Load, PROFILES};
-use crate::sidecar::{Sidecar, eventually};
+use crate::patience::eventually;
+use crate::sidecar::Sidecar;
 use crate::site::Site;
 
 /// Members come back long before they are missed; a producer holds fewer records than a transaction writes.

@@ -9,7 +9,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use sivcar::record::Partition;
 use sivcar::stream::log::{Fault, Outgoing};
 
-use crate::sidecar::eventually;
+use crate::patience::eventually;
 
 /// How long it waits for an answer.
 const WAIT: Duration = Duration::from_secs(20);

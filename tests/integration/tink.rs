@@ -6,30 +6,10 @@ use crate::site::Site;
 use crate::values::{self, Value};
 use crate::workshop;
 
-const CONFIG: &str = r#"
-[[source]]
-topic = "raw"
-kind = "event"
-protected = "protected"
-dead-letters = "dead"
-[[domain]]
-workspace = "acme"
-name = "padded"
-pad = 32
-[[mark]]
-workspace = "acme"
-on = "parameter"
-name = "plain"
-[[mark]]
-workspace = "acme"
-on = "parameter"
-name = "padded"
-"#;
-
 #[test]
 fn tink_opens_what_the_cluster_wrote() {
     let Some(workshop) = workshop::python() else { return };
-    let site = Site::new("workers = 2", CONFIG);
+    let site = Site::new("workers = 2", values::SECTIONS);
     site.create("raw", 2);
     let values = values::random(31, 1_000);
     let record = |value: &Value| Record { value: Some(value.event().into_bytes()), ..Record::default() };

@@ -9,8 +9,9 @@ use sivcar::stream::log::Fetched;
 
 use crate::doomed::{self, ENDED, End, Step};
 use crate::dump;
+use crate::patience::eventually;
 use crate::profiles::{self, PARTITIONS, key, mark, user};
-use crate::sidecar::{Sidecar, eventually};
+use crate::sidecar::Sidecar;
 use crate::site::Site;
 
 const CONFIG: &str = r#"

@@ -10,6 +10,27 @@ use sivcar::privacy::scan::{Document, Limits, Tape, scan_value};
 
 use super::workshop::{Workshop, ask};
 
+/// The configuration under which they are sealed: where they are read, the domain that pads, and their marks.
+pub const SECTIONS: &str = r#"
+[[source]]
+topic = "raw"
+kind = "event"
+protected = "protected"
+dead-letters = "dead"
+[[domain]]
+workspace = "acme"
+name = "padded"
+pad = 32
+[[mark]]
+workspace = "acme"
+on = "parameter"
+name = "plain"
+[[mark]]
+workspace = "acme"
+on = "parameter"
+name = "padded"
+"#;
+
 /// One value and how its domain pads.
 pub struct Value {
     /// As it stands in a document.

@@ -15,13 +15,12 @@ mod transactions;
 
 use std::slice::from_ref;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sivcar::record::{Partition, Record};
 use sivcar::stream::log::{Bounds, Committed, Consumer, Fault, Fetched, Log, Outgoing, Producer, Reader, Rebalance};
 
-/// More than a busy machine needs.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::patience::eventually;
 
 /// How long one poll waits.
 const WAIT: Duration = Duration::from_millis(100);
@@ -146,17 +145,6 @@ macro_rules! fails {
     };
 }
 use fails;
-
-#[track_caller]
-fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    while start.elapsed() < PATIENCE {
-        if let Some(done) = attempt() {
-            return done;
-        }
-    }
-    panic!("never happened: {what}");
-}
 
 /// Tries a commit and an abort, at the same time: what is lost has to be waited for.
 fn both<R: Rig>(rig: &R, attempt: impl Fn(&R, bool) + Sync) {

@@ -13,6 +13,8 @@ mod checker;
 mod embedded;
 mod faulty;
 mod ground;
+#[path = "../common/patience.rs"]
+mod patience;
 mod policy;
 mod process;
 mod schedule;
