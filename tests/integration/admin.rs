@@ -16,7 +16,7 @@ use rdkafka::metadata::Metadata;
 use rdkafka::{Offset, TopicPartitionList};
 use sivcar::stream::log::Log as _;
 
-use crate::patience::PATIENCE;
+use crate::patience::{PATIENCE, eventually};
 use crate::process::kafka;
 
 /// How long one request may take.
@@ -176,6 +176,7 @@ pub fn forbid_no_more(bootstrap: &str, resource: Resource, name: &str, principal
 fn bind(bootstrap: &str, binding: &[u8]) {
     let answer = request(bootstrap, 30, 1, &[&[0, 0, 0, 1], binding].concat());
     assert_eq!(answer[..10], [0, 0, 0, 0, 0, 0, 0, 1, 0, 0], "throttle time, one result, no error");
+    eventually("the binding is in force", || is_bound(bootstrap, binding).then_some(()));
 }
 
 /// Deletes a binding (DeleteAcls, version 1).
@@ -183,6 +184,14 @@ fn unbind(bootstrap: &str, binding: &[u8], principal: &str) {
     let answer = request(bootstrap, 31, 1, &[&[0, 0, 0, 1], binding].concat());
     assert_eq!(answer[..10], [0, 0, 0, 0, 0, 0, 0, 1, 0, 0], "throttle time, one result, no error");
     assert!(String::from_utf8_lossy(&answer).contains(principal), "the binding that was taken away");
+    eventually("the binding is gone", || (!is_bound(bootstrap, binding)).then_some(()));
+}
+
+/// Whether the broker goes by this binding (DescribeAcls, version 1): it answers a change before it does.
+fn is_bound(bootstrap: &str, binding: &[u8]) -> bool {
+    let answer = request(bootstrap, 29, 1, binding);
+    assert_eq!(answer[..8], [0; 8], "throttle time, no error, an empty message");
+    answer[8..12] != [0; 4]
 }
 
 /// Has the broker log every request (IncrementalAlterConfigs, version 0: sets the level of one of its loggers).

@@ -1,7 +1,6 @@
 //! Offsets of one that is no member: brokers take them unchecked, so sivcar never sends any.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::Value;
 use sivcar::record::{Partition, Record};
@@ -12,9 +11,6 @@ use crate::patience::eventually;
 use crate::process::{Process, Stage, event, kafka};
 use crate::watched::Call;
 use crate::{admin, stranger};
-
-/// How long the broker is silent: longer than a session.
-const SILENCE: Duration = Duration::from_secs(3);
 
 /// The group, generation and member of each TxnOffsetCommit that the broker has logged.
 fn offset_commits(log: &str) -> Vec<(String, i64, String)> {
@@ -57,11 +53,10 @@ fn nothing_is_sent_before_the_first_join_nor_after_a_loss() {
 
     // the membership is lost, and found again; a second member comes and goes
     broker.pause();
-    std::thread::sleep(SILENCE);
+    process.told.await_happening(&["Closed", "lost: true"]);
     broker.resume();
     stage.write("raw", 1, [event("c")]);
     stage.await_count("protected", 3);
-    process.told.await_happening(&["Closed", "lost: true"]);
     let mut other = config.clone();
     other.instance = "other".into();
     let second = Process::ready(&other);

@@ -162,7 +162,6 @@ fn a_right_is_lost_and_given_back(broker: &Arc<Broker>, port: u16) {
     assert!(held < 2 + number, "something waits: {held}");
 
     admin::forbid_no_more(&stage.bootstrap, Resource::Topic, "rights.protected", PRINCIPAL, "Write");
-    std::thread::sleep(Duration::from_millis(200));
     let process = Process::ready(&config);
     stage.await_count("protected", 2 + number);
     let report = stage.check(&config, &[&first, &second, &process.told]);
