@@ -170,7 +170,7 @@ fn json_escape(bytes: &[u8], out: &mut Vec<u8>) -> usize {
     2
 }
 
-/// The code unit of a `\uXXXX` at the beginning.
+/// The code unit of a `\u` escape at the beginning.
 fn unit(bytes: &[u8]) -> Option<u16> {
     let digits = bytes.strip_prefix(b"\\u")?.get(..4)?;
     let digits =

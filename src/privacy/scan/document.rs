@@ -205,7 +205,7 @@ pub fn raw_length(raw: &[u8], length: usize) -> usize {
     at
 }
 
-/// Reads the `\uXXXX` that `rest` begins with, and the low surrogate after a high one; gives the bytes read and the code point.
+/// Reads the `\u` escape that `rest` begins with, and the low surrogate after a high one; gives the bytes read and the code point.
 fn unit(rest: &[u8]) -> (usize, u32) {
     let high = hex(rest);
     match (high, rest.get(6..8)) {
@@ -217,7 +217,7 @@ fn unit(rest: &[u8]) -> (usize, u32) {
     }
 }
 
-/// The four hex digits of the `\uXXXX` that `rest` begins with; the scanner has checked them.
+/// The four hex digits of the `\u` escape that `rest` begins with; the scanner has checked them.
 fn hex(rest: &[u8]) -> u32 {
     let digits = rest.get(2..6).unwrap_or_default();
     digits.iter().fold(0, |code, digit| (code << 4) | char::from(*digit).to_digit(16).unwrap_or_default())
