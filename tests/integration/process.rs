@@ -14,7 +14,7 @@ use sivcar::record::Record;
 use sivcar::stream::context::{Context, Plan};
 use sivcar::stream::error::Error;
 use sivcar::stream::happening::{Happening, Observer};
-use sivcar::stream::log::{Fault, Fetched, Log as _, Outgoing, Producer as _, Reader as _};
+use sivcar::stream::log::{Fetched, Log as _, Outgoing, Producer as _, Reader as _};
 use sivcar::stream::supervisor;
 use sivcar::stream::topics::Route;
 use sivcar::telemetry::Metrics;
@@ -23,6 +23,7 @@ use crate::broker::Broker;
 use crate::checker::{Checker, Dump, Report};
 use crate::dump;
 use crate::patience::{PATIENCE, PAUSE, eventually};
+use crate::seam::answered;
 use crate::watched::{Calls, Watched};
 
 /// The cluster at `bootstrap`, as a client of this group.
@@ -125,11 +126,7 @@ impl Stage {
     pub fn write(&self, name: &str, partition: i32, records: impl IntoIterator<Item = Record>) {
         let topic: Arc<str> = self.topic(name).into();
         let mut producer = self.log.producer(&format!("{}.writer", self.group), usize::MAX).expect("can be made");
-        eventually("a producer", || match producer.init() {
-            Ok(()) => Some(()),
-            Err(Fault::Retry(_)) => None,
-            Err(fault) => panic!("{fault:?}"),
-        });
+        eventually("a producer", || answered(producer.init()));
         producer.begin().expect("begins");
         for record in records {
             producer.produce(&Outgoing { topic: topic.clone(), partition: Some(partition), record }).expect("staged");
@@ -143,8 +140,8 @@ impl Stage {
         let Ok(mut reader) = self.log.reader(&self.topic(name), None) else { return Vec::new() };
         let mut all = Vec::new();
         eventually("the end of the topic", || {
-            reader.poll(Duration::from_millis(100), &mut all).expect("no fault");
-            reader.caught_up().expect("the broker answers")
+            answered(reader.poll(Duration::from_millis(100), &mut all))?;
+            answered(reader.caught_up())?
         });
         all
     }

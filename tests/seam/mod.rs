@@ -184,13 +184,20 @@ fn record_to(partition: &Partition, record: Record) -> Outgoing {
     Outgoing { topic: partition.topic.clone(), partition: Some(partition.number), record }
 }
 
+/// What a call gave, unless it is to be repeated: a broker that was away has not taken up all it had yet.
+#[track_caller]
+pub fn answered<T>(result: Result<T, Fault>) -> Option<T> {
+    match result {
+        Ok(given) => Some(given),
+        Err(Fault::Retry(_)) => None,
+        Err(fault) => panic!("{fault:?}"),
+    }
+}
+
 /// A producer that is ready to begin.
 fn ready<L: Log>(log: &L, id: &str) -> L::Producer {
     let mut producer = log.producer(id, usize::MAX).expect("a producer can be made");
-    eventually("a producer opens", || match producer.init() {
-        Err(Fault::Retry(_)) => None,
-        opened => opened.map(Some).expect("no other fault"),
-    });
+    eventually("a producer opens", || answered(producer.init()));
     producer
 }
 
@@ -203,10 +210,7 @@ fn begin<P: Producer>(producer: &mut P, outgoing: &Outgoing) {
 
 /// Polls up to so many records. Where it is to be tried again there is nothing.
 fn poll(consumer: &mut impl Consumer, max: usize, batch: &mut Vec<Fetched>) -> Option<Rebalance> {
-    match consumer.poll(max, WAIT, batch) {
-        Err(Fault::Retry(_)) => None,
-        polled => polled.expect("no other fault"),
-    }
+    answered(consumer.poll(max, WAIT, batch)).flatten()
 }
 
 /// The next rebalance; nothing is read meanwhile.
@@ -286,16 +290,13 @@ fn values(batch: &[Fetched]) -> Vec<String> {
 }
 
 fn ends_of(consumer: &mut impl Consumer, partition: &Partition) -> (i64, i64, i64) {
-    let Bounds { low, stable, high } = consumer.bounds(partition).expect("the log answers");
+    let Bounds { low, stable, high } = eventually("the bounds", || answered(consumer.bounds(partition)));
     (low, stable, high)
 }
 
 /// What the group committed for a partition, once nothing is pending.
 fn committed(consumer: &mut impl Consumer, partition: &Partition) -> Option<Committed> {
-    let found = eventually("committed offsets", || match consumer.committed(from_ref(partition)) {
-        Err(Fault::Retry(_)) => None,
-        found => Some(found.expect("no other fault")),
-    });
+    let found = eventually("committed offsets", || answered(consumer.committed(from_ref(partition))));
     found.into_iter().next().expect("an answer for each")
 }
 
