@@ -155,6 +155,8 @@ impl log::Consumer for Consumer {
             return Err(Fault::Lost(format!("{gone} is not this member's any more")));
         }
         let list = positions(starts)?;
+        // librdkafka keeps a pause beyond the assignment that it was made in, and takes one back from what is not assigned too
+        self.resume(&starts.iter().map(|(partition, _)| partition.clone()).collect::<Vec<_>>())?;
         self.client
             .client()
             .incremental_assign(&list)

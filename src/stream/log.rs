@@ -112,7 +112,7 @@ pub trait Consumer {
     /// Takes back a record that it gave, for its buffers.
     fn reuse(&mut self, _record: Record) {}
 
-    /// Answers [`Rebalance::Assign`]: each partition is read from the given offset.
+    /// Answers [`Rebalance::Assign`]: each partition is read from the given offset, whether or not it was paused when it was taken away.
     fn assign(&mut self, starts: &[(Partition, i64)]) -> Result<(), Fault>;
 
     /// Answers [`Rebalance::Revoke`] and [`Rebalance::Lost`].

@@ -81,6 +81,8 @@ pub fn partitions_come_and_go_with_members<R: Rig>(rig: &R) {
     let all = assigned(&mut first);
     assert_eq!(all, [0, 1, 2, 3].map(|number| Partition::new(topic.clone(), number)));
     begin_at(&mut first, &all, 0);
+    // a pause ends with the assignment
+    first.pause(&all).expect("paused");
     let mut second = consumer(rig, SECOND, &topic);
     let going = revoked(&mut first, &mut second);
     assert_eq!(going.len(), 2);
