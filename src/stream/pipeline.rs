@@ -43,7 +43,7 @@ pub(super) struct Pipeline {
     snapshot: Arc<Snapshot>,
     pub(super) group: Arc<str>,
     pub(super) routes: Arc<[Route]>,
-    /// What the outputs take, and how many partitions each source has.
+    /// What the outputs take, and how many partitions they have.
     facts: Arc<Facts>,
     pub(super) protector: Protector,
     pub(super) made: Outputs,
@@ -65,9 +65,9 @@ impl Pipeline {
         self.facts = facts;
     }
 
-    /// How many partitions a source has.
+    /// How many partitions a source's outputs have, whether it goes on or not.
     pub(super) fn partitions(&self, source: usize) -> i32 {
-        self.facts.sources.get(source).and_then(|count| count.as_ref().ok()).map_or(1, |count| (*count).max(1))
+        self.facts.partitions[source]
     }
 
     /// What it works under.

@@ -71,13 +71,18 @@ impl Route {
     }
 }
 
+/// How each source is.
+type Health = Vec<Result<i32, String>>;
+
 /// What the broker told of all topics of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// The largest record that each output takes, in [`wire_bytes`].
     pub limits: BTreeMap<Arc<str>, usize>,
     /// By source: its partition count, or why it must stop.
-    pub sources: Vec<Result<i32, String>>,
+    pub sources: Health,
+    /// By source: how many partitions its outputs began with. Those of a source that stopped may still be written to.
+    pub partitions: Vec<i32>,
 }
 
 /// How many times as large as its input a record of a created output may be. A token, and a dead letter's value, is 4/3 as long as
@@ -126,11 +131,9 @@ impl Facts {
     /// [`Error::Topics`] says which topic is wrong and how to mend it; [`Error::PolicyWentBackwards`] where the control topic is gone.
     pub fn at_start<L: Log>(log: &L, group: &str, routes: &[Route], create: bool) -> Result<Facts, Error> {
         settle(log, survey(log, group, routes, create)?)?;
-        let facts = Self::now(log, routes)?;
-        match facts.sources.iter().find_map(|source| source.as_ref().err()) {
-            Some(what) => Err(Error::Topics(what.clone())),
-            None => Ok(facts),
-        }
+        let (limits, sources) = Self::now(log, routes)?;
+        let partitions = sources.iter().cloned().collect::<Result<_, _>>().map_err(Error::Topics)?;
+        Ok(Facts { limits, sources, partitions })
     }
 
     /// Asks anew. A source that was stopped stays so, and so does one whose partition count changed.
@@ -140,15 +143,15 @@ impl Facts {
             Some(facts) => survey::fit_for_control(&topic, &facts).map_err(Error::Topics)?,
             None => return Err(Error::PolicyWentBackwards(format!("control topic {topic} no longer exists"))),
         }
-        let mut facts = Self::now(log, routes)?;
-        for (now, before) in facts.sources.iter_mut().zip(&self.sources) {
-            if let (Ok(more), Ok(count)) = (&now, before)
+        let (limits, mut sources) = Self::now(log, routes)?;
+        for (now, count) in sources.iter_mut().zip(&self.partitions) {
+            if let Ok(more) = &now
                 && more != count
             {
                 *now = Err(format!("a source that began with {count} partitions has {more} now"));
             }
         }
-        Ok(facts.keep_stopped(self))
+        Ok(Facts { limits, sources, partitions: self.partitions.clone() }.keep_stopped(self))
     }
 
     /// The same, with every source stopped that is stopped in `held`: it may have been by a worker meanwhile.
@@ -161,7 +164,8 @@ impl Facts {
         self
     }
 
-    fn now<L: Log>(log: &L, routes: &[Route]) -> Result<Facts, Error> {
+    /// What each output takes, and what each source is.
+    fn now<L: Log>(log: &L, routes: &[Route]) -> Result<(BTreeMap<Arc<str>, usize>, Health), Error> {
         let outputs = || routes.iter().flat_map(|route| route.outputs().chain([&route.dead_letters]));
         let names: BTreeSet<&Arc<str>> = outputs().collect();
         let mut found = BTreeMap::new();
@@ -175,7 +179,7 @@ impl Facts {
         let limits = outputs().filter_map(|name| Some((name.clone(), limit(found.get(name)?)))).collect();
         let sources: Result<_, Error> =
             routes.iter().map(|route| Ok(partitions(route, count(log, &route.source)?, &found))).collect();
-        Ok(Facts { limits, sources: sources? })
+        Ok((limits, sources?))
     }
 }
 

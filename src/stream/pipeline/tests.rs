@@ -12,8 +12,11 @@ fn input(record: Record) -> Fetched {
 
 fn pipeline(keyring: Keyring) -> Pipeline {
     let snapshot = Snapshot { keyring: Arc::new(keyring), ..snapshot(9) };
-    let facts = Facts { limits: BTreeMap::new(), sources: vec![Ok(2)] };
-    Pipeline::new(Arc::new(snapshot), "g", plan().routes, Arc::new(facts))
+    Pipeline::new(Arc::new(snapshot), "g", plan().routes, Arc::new(facts(BTreeMap::new())))
+}
+
+fn facts(limits: BTreeMap<Arc<str>, usize>) -> Facts {
+    Facts { limits, sources: vec![Ok(2)], partitions: vec![2] }
 }
 
 fn with_default() -> Pipeline {
@@ -32,7 +35,7 @@ fn only(
     limits: &BTreeMap<Arc<str>, usize>,
 ) -> (Outgoing, Option<Reason>) {
     let (mut outputs, mut tally) = (Vec::new(), BatchTally::default());
-    pipeline.measure_by(Arc::new(Facts { limits: limits.clone(), sources: vec![Ok(2)] }));
+    pipeline.measure_by(Arc::new(facts(limits.clone())));
     pipeline.process(0, &input(record.clone()), treatment, None, &mut outputs, &mut tally).unwrap();
     assert_eq!((outputs.len(), tally.records()), (1, 1));
     let reason = tally.sources[&0].rejected.keys().next().copied();

@@ -26,6 +26,7 @@ use crate::stream::topics::{Facts, Route};
 use crate::stream::transaction::TransactionLimits;
 use crate::stream::worker::Worker;
 
+mod changes;
 mod identify;
 mod keyed;
 mod refusals;
