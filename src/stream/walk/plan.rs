@@ -5,6 +5,7 @@
 use std::time::Instant;
 
 use crate::privacy::policy::Policy;
+use crate::stream::happening::Happening;
 use crate::stream::log::Log;
 use crate::stream::status::Progress;
 use crate::stream::store::{StateKey, Store};
@@ -57,19 +58,21 @@ impl<L: Log> Worker<L> {
     /// Plans the walks that the policy in force asks for; whom it does not concern is settled by that alone.
     pub(in crate::stream) fn plan_walks(&mut self) {
         let Some(snapshot) = self.context.current.snapshot() else { return };
-        for task in self.tasks.values_mut().filter(|task| task.is_open()) {
+        let target = snapshot.version();
+        for (partition, task) in self.tasks.iter_mut().filter(|(_, task)| task.is_open()) {
             let Some(store) = &mut task.store else { continue };
-            if store.look_again(&snapshot.keyring) {
-                task.walk = None;
-            }
-            if store.through >= snapshot.version()
-                || task.walk.as_ref().is_some_and(|walk| walk.target >= snapshot.version())
-            {
+            let again = store.look_again(&snapshot.keyring);
+            let walks_there = task.walk.as_ref().is_some_and(|walk| walk.target >= target);
+            if store.through >= target || (walks_there && !again) {
                 continue;
             }
+            let broken_off = task.walk.take().is_some();
             task.walk = Walk::plan(store, &snapshot.policy);
             if task.walk.is_none() {
-                store.through = snapshot.version();
+                store.through = target;
+                if broken_off {
+                    self.context.tell(&Happening::Walked { partition, target, remaining: 0 });
+                }
             }
         }
     }

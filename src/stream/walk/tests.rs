@@ -18,7 +18,7 @@ use crate::stream::changelog::changelog_topic;
 use crate::stream::context::{Context, Plan};
 use crate::stream::current::Snapshot;
 use crate::stream::fixture::{keyring, keyset, plan, settings};
-use crate::stream::happening::Nobody;
+use crate::stream::happening::{Nobody, Observer};
 use crate::stream::log::{Fault, Log, Outgoing, Producer};
 use crate::stream::scripted::{Call, Scripted, Twist};
 use crate::stream::store::Store;
@@ -94,8 +94,13 @@ impl World {
 
     /// A process under the policy of the moment.
     fn process(&self) -> Arc<Context<Scripted>> {
+        self.observed(Arc::new(Nobody))
+    }
+
+    /// The same, seen by `observer`.
+    fn observed(&self, observer: Arc<dyn Observer>) -> Arc<Context<Scripted>> {
         let facts = Facts::at_start(&self.log, "g", &self.plan.routes, true).unwrap();
-        let context = Arc::new(Context::new(self.log.clone(), self.plan.clone(), keyring(), facts, Arc::new(Nobody)));
+        let context = Arc::new(Context::new(self.log.clone(), self.plan.clone(), keyring(), facts, observer));
         self.publish(&context);
         context
     }
