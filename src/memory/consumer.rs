@@ -174,7 +174,7 @@ impl Consumer for MemoryConsumer {
 
     fn bounds(&mut self, partition: &Partition) -> Result<Bounds, Fault> {
         let bounds = self.log.lock().bounds(partition);
-        bounds.ok_or_else(|| Fault::Fatal(format!("bounds: {partition} does not exist")))
+        bounds.ok_or_else(|| Fault::Retry(format!("bounds: {partition} does not exist")))
     }
 
     fn seek(&mut self, positions: &[(Partition, i64)]) -> Result<(), Fault> {

@@ -4,6 +4,7 @@
 //! Always holds: a task opens only under a policy at least as new as the one its last outputs were made under; whether the control
 //! topic went backwards is told only by an end that was asked for after that version was learned.
 
+use std::slice::from_ref;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::changelog::Codec;
@@ -25,65 +26,72 @@ const SHARED_OUT_AFTER: Duration = Duration::from_secs(1);
 /// How often a waiting task is told of.
 const WAIT_TOLD_EVERY: Duration = Duration::from_secs(5);
 
+/// What the broker answered; `None` where it is to be asked again, or the next poll tells of a loss.
+fn answered<T>(result: Result<T, Fault>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(given) => Ok(Some(given)),
+        Err(Fault::Retry(_) | Fault::Lost(_)) => Ok(None),
+        Err(fault) => Err(fault.into()),
+    }
+}
+
 impl<L: Log> Worker<L> {
-    /// Answers what was assigned, as soon as the broker knows the offsets; else the next step tries again.
+    /// Answers what was assigned, each partition as soon as the broker knows where it starts. The first that has to wait is tried again
+    /// last, so that it holds no other back.
     pub(super) fn answer_assignment(&mut self) -> Result<(), Error> {
         let Some(snapshot) = self.context.current.snapshot() else { return Ok(()) };
-        if self.assigning.is_empty() {
+        let mut begun = Vec::new();
+        while let Some(partition) = self.assigning.first().cloned() {
+            let Some(task) = self.begin(&partition, &snapshot)? else {
+                self.assigning.rotate_left(1);
+                break;
+            };
+            self.assigning.remove(0);
+            begun.push((partition, task));
+        }
+        if begun.is_empty() {
             return Ok(());
         }
-        let mut tasks = match self.resolve_starts(&snapshot.control) {
-            Ok(tasks) => tasks?,
-            // another try, or the loss is told by the next poll
-            Err(Fault::Retry(_) | Fault::Lost(_)) => return Ok(()),
-            Err(fault) => return Err(fault.into()),
-        };
-        for (partition, task) in &mut tasks {
-            match self.find_profiles(partition, task, &snapshot) {
-                Ok(()) => {}
-                Err(Fault::Retry(_) | Fault::Lost(_)) => return Ok(()),
-                Err(fault) => return Err(fault.into()),
-            }
-        }
         let starts: Vec<(Partition, i64)> =
-            tasks.iter().map(|(partition, task)| (partition.clone(), task.position)).collect();
-        match self.consumer.assign(&starts) {
-            Ok(()) => {}
-            Err(Fault::Retry(_) | Fault::Lost(_)) => return Ok(()),
-            Err(fault) => return Err(fault.into()),
+            begun.iter().map(|(partition, task)| (partition.clone(), task.position)).collect();
+        if answered(self.consumer.assign(&starts))?.is_some() {
+            self.tasks.extend(begun);
+            return Ok(());
         }
-        self.assigning.clear();
-        self.tasks.extend(tasks);
+        for (partition, task) in begun {
+            self.park(&partition, task);
+            self.assigning.push(partition);
+        }
         Ok(())
     }
 
-    /// The tasks of what is being assigned. The outer error is the broker's, the inner one stops the process.
-    #[allow(clippy::type_complexity)] // two results: what the broker could not tell, and what must not be
-    fn resolve_starts(&mut self, control: &str) -> Result<Result<Vec<(Partition, Task)>, Error>, Fault> {
-        let committed = self.consumer.committed(&self.assigning)?;
-        let mut tasks = Vec::with_capacity(committed.len());
-        for (partition, committed) in self.assigning.iter().zip(committed) {
-            let low = match committed {
-                Some(_) => 0,
-                None => self.consumer.bounds(partition)?.low,
-            };
-            let Some(source) = self.context.source(&partition.topic) else {
-                return Ok(Err(Error::Broker(format!("{partition} was assigned, its topic was not asked for"))));
-            };
-            match Task::open(partition, source, committed, low, control) {
-                Ok(task) => tasks.push((partition.clone(), task)),
-                Err(error) => return Ok(Err(error)),
-            }
-        }
-        Ok(Ok(tasks))
+    /// The task of a partition, with its profiles or a restore that finds them; `None` where the broker cannot tell yet.
+    fn begin(&mut self, partition: &Partition, snapshot: &Snapshot) -> Result<Option<Task>, Error> {
+        let Some(source) = self.context.source(&partition.topic) else {
+            return Err(Error::Broker(format!("{partition} was assigned, its topic was not asked for")));
+        };
+        let Some(committed) = answered(self.consumer.committed(from_ref(partition)))? else { return Ok(None) };
+        let committed = committed.into_iter().next().flatten();
+        let low = match committed {
+            Some(_) => Some(0),
+            None => answered(self.consumer.bounds(partition))?.map(|bounds| bounds.low),
+        };
+        let Some(low) = low else { return Ok(None) };
+        let mut task = Task::open(partition, source, committed, low, &snapshot.control)?;
+        let found = answered(self.find_profiles(partition, &mut task, snapshot))?;
+        Ok(found.map(|()| task))
     }
 
     /// Finds the profiles of a task: those that another worker of this process left, else a restore begins. What is committed for
     /// the task is known already, so no transaction of it is pending whose entries the high watermark could miss.
     fn find_profiles(&mut self, partition: &Partition, task: &mut Task, snapshot: &Snapshot) -> Result<(), Fault> {
+        // of an answer that went wrong
+        self.restores.remove(partition);
         let plan = &self.context.plan;
         let route = &plan.routes[task.source];
-        let Some(changelog) = &route.changelog else { return Ok(()) };
+        // where its source has changed it stops, and there may be nothing to read
+        let changelog = route.changelog.as_ref().filter(|_| self.changed(partition, task.source).is_none());
+        let Some(changelog) = changelog else { return Ok(()) };
         task.store = self.context.parked.take(partition, task.committed.as_ref());
         if task.store.is_some() {
             return Ok(());
@@ -167,17 +175,20 @@ impl<L: Log> Worker<L> {
         shared_out && self.assigning.is_empty() && self.tasks.values().all(Task::is_open)
     }
 
-    fn stop_changed_sources(&mut self) {
-        let facts = self.context.facts.load();
-        let wrong = |partition: &Partition, task: &Task| match facts.sources.get(task.source) {
+    /// What is not any more with the source of `partition` as it was at the start.
+    fn changed(&self, partition: &Partition, source: usize) -> Option<String> {
+        match self.context.facts.load().sources.get(source) {
             Some(Ok(count)) if partition.number < *count => None,
             Some(Ok(count)) => Some(format!("{partition} was added at run time, there were {count} partitions")),
             Some(Err(what)) => Some(what.clone()),
             None => Some("the source is not configured".to_owned()),
-        };
+        }
+    }
+
+    fn stop_changed_sources(&mut self) {
         let running = self.tasks.iter().filter(|(_, task)| !matches!(task.state, TaskState::Stopped(_)));
         let stopping: Vec<(Partition, String)> = running
-            .filter_map(|(partition, task)| wrong(partition, task).map(|what| (partition.clone(), what)))
+            .filter_map(|(partition, task)| Some((partition.clone(), self.changed(partition, task.source)?)))
             .collect();
         for (partition, what) in stopping {
             if let Some(task) = self.tasks.get(&partition) {
@@ -247,10 +258,8 @@ impl<L: Log> Worker<L> {
         if !resume.is_empty() {
             done = done.and_then(|()| consumer.seek(&resume)).and_then(|()| consumer.resume(&partitions));
         }
-        match done {
-            Ok(()) => {}
-            Err(Fault::Retry(_) | Fault::Lost(_)) => return Ok(()),
-            Err(fault) => return Err(fault.into()),
+        if answered(done)?.is_none() {
+            return Ok(());
         }
         for partition in pause.iter().chain(&partitions) {
             if let Some(task) = self.tasks.get_mut(partition) {

@@ -20,6 +20,7 @@ pub enum Call {
     Commit,
     Abort,
     Membership,
+    Assign,
     Committed,
     Seek,
     Pause,
@@ -145,7 +146,7 @@ impl Consumer for ScriptedConsumer {
         self.0.poll(max, wait, batch)
     }
     fn assign(&mut self, starts: &[(Partition, i64)]) -> Result<(), Fault> {
-        self.0.assign(starts)
+        self.1.play(Call::Assign, || self.0.assign(starts))
     }
     fn unassign(&mut self, partitions: &[Partition]) -> Result<(), Fault> {
         self.0.unassign(partitions)

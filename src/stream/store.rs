@@ -178,8 +178,14 @@ pub struct Parked(DashMap<Partition, (Store, Option<Committed>, Instant)>);
 impl Parked {
     /// Keeps `store`, whose task last committed `committed`.
     pub fn put(&self, partition: Partition, store: Store, committed: Option<Committed>) {
-        self.0.retain(|_, (_, _, since)| since.elapsed() < PARKED_FOR);
         self.0.insert(partition, (store, committed, Instant::now()));
+    }
+
+    /// Lets go of those that nobody came for.
+    pub fn expire(&self) {
+        if !self.0.is_empty() {
+            self.0.retain(|_, (_, _, since)| since.elapsed() < PARKED_FOR);
+        }
     }
 
     /// The task's store, if nobody committed anything for it since it was parked. It is gone from here either way.
@@ -223,6 +229,18 @@ mod tests {
         store.merge(overlay);
         assert_eq!(sees(&store, &Overlay::default()), [Some(4), None, Some(1)]);
         assert_eq!((store.profiles(), store.bytes()), (2, 1 + 4 + 1 + 1 + 2 * ENTRY_BYTES));
+    }
+
+    #[test]
+    fn what_nobody_comes_for_is_let_go() {
+        let parked = Parked::default();
+        let [old, new] = [0, 1].map(|number| Partition::new("users", number));
+        let last = Some(Committed { offset: 1, metadata: String::new() });
+        parked.0.insert(old.clone(), (Store::default(), last.clone(), Instant::now() - PARKED_FOR));
+        parked.put(new.clone(), Store::default(), last.clone());
+        parked.expire();
+        assert!(parked.take(&old, last.as_ref()).is_none());
+        assert!(parked.take(&new, last.as_ref()).is_some());
     }
 
     #[test]

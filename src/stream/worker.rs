@@ -104,6 +104,7 @@ impl<L: Log> Worker<L> {
         self.fit_batches()?;
         self.gather()?;
         self.tell_lag();
+        self.context.parked.expire();
         let version = self.context.current.snapshot().map_or(0, |snapshot| snapshot.version());
         let starting = self.tasks.values().any(|task| task.must_commit(version));
         if self.batch.is_empty() && !starting && !self.is_walking() {
@@ -208,9 +209,14 @@ impl<L: Log> Worker<L> {
         self.restores.remove(partition);
         if let Some(task) = self.tasks.remove(partition) {
             self.context.tell(&Happening::Closed { partition, lost });
-            if let Some(store) = task.store {
-                self.context.parked.put(partition.clone(), store, task.committed);
-            }
+            self.park(partition, task);
+        }
+    }
+
+    /// Keeps the profiles of a task that this worker does not have any more.
+    pub(super) fn park(&self, partition: &Partition, task: Task) {
+        if let Some(store) = task.store {
+            self.context.parked.put(partition.clone(), store, task.committed);
         }
     }
 
@@ -240,6 +246,7 @@ impl<L: Log> Worker<L> {
         let all: Vec<Partition> = self.tasks.keys().cloned().collect();
         all.iter().for_each(|partition| self.close(partition, true));
         self.assigning.clear();
+        self.restores.clear();
         self.batch.clear();
         self.consumer = self.context.consumer(self.number)?;
         Ok(())

@@ -31,7 +31,7 @@ impl Trial {
         let mut heir = ready(rig.log(), &self.id);
         assert_eq!(committed(consumer, &self.raw), at(1, "in doubt").filter(|_| happened));
         let seen: &[&str] = if happened { &["in doubt"] } else { &[] };
-        assert_eq!(committed_values(rig, &self.out.topic), seen);
+        shows(rig, &self.out.topic, seen);
         begin(&mut heir, &to(&self.out, "heir"));
         heir.commit().expect("committed");
     }
@@ -73,7 +73,7 @@ pub fn a_late_end_is_nothing_to_the_next_producer<R: Rig>(rig: &R) {
         fails!(Fenced, rig.end_late(&trial.id, &mut producer, commits, Again::IsLost, replaced));
         drop(producer);
         assert_eq!(committed(&mut consumer, &trial.raw), None);
-        assert_eq!(committed_values(rig, &trial.out.topic), ["heir"]);
+        shows(rig, &trial.out.topic, &["heir"]);
         assert_eq!(all_values(rig, &trial.out.topic), ["in doubt", "heir"]);
     });
 }
@@ -89,7 +89,7 @@ pub fn a_late_end_hits_the_next_transaction_of_a_producer_that_was_kept<R: Rig>(
         assert!(rig.land(&trial.id), "it ended none");
         eventually("it is over", || (ends_of(&mut consumer, &trial.out) == (0, 4, 4)).then_some(()));
         let seen: &[&str] = if commits { &["in doubt", "next"] } else { &[] };
-        assert_eq!(committed_values(rig, &trial.out.topic), seen);
+        shows(rig, &trial.out.topic, seen);
         // one that it has ended like this is ended, and the other end of it is none
         let told = kept.commit();
         if commits { told.expect("it is committed") } else { fails!(Unknown, told) }

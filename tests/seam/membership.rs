@@ -26,7 +26,7 @@ pub fn membership_is_proved_from_the_first_join_until_one_leaves<R: Rig>(rig: &R
     producer.abort().expect("aborted");
     let mut consumer = member(rig, &raw);
     assert_eq!(committed(&mut consumer, &raw), at(1, "of a member"));
-    assert_eq!(committed_values(rig, &out.topic), ["of a member"]);
+    shows(rig, &out.topic, &["of a member"]);
 }
 
 pub fn whoever_is_put_out_of_the_group_lost_all_and_may_join_anew<R: Rig>(rig: &R) {
@@ -47,7 +47,7 @@ pub fn whoever_is_put_out_of_the_group_lost_all_and_may_join_anew<R: Rig>(rig: &
     producer.send_offsets(&position(&raw, 1, "again"), &membership).expect("offsets");
     producer.commit().expect("committed");
     assert_eq!(committed(&mut consumer, &raw), at(1, "again"));
-    assert_eq!(committed_values(rig, &out.topic), ["again"]);
+    shows(rig, &out.topic, &["again"]);
 }
 
 /// What `giver` has to give up; the other one gets nothing meanwhile.
@@ -144,7 +144,7 @@ pub fn offsets_of_nobody_are_taken_unchecked_and_an_empty_list_asks_nobody<R: Ri
     taken(Stranger::Nobody, Some(2)).expect("nobody is looked for");
     let mut consumer = member(rig, &raw);
     assert_eq!(committed(&mut consumer, &raw), at(2, "stranger"));
-    assert_eq!(committed_values(rig, &out.topic), ["Left None", "Nobody Some(2)"]);
+    shows(rig, &out.topic, &["Left None", "Nobody Some(2)"]);
 }
 
 pub fn what_comes_into_being_is_assigned_to_those_who_read_it<R: Rig>(rig: &R) {

@@ -131,6 +131,7 @@ pub fn all<R: Rig>() -> Vec<Scenario<R>> {
         reading::a_paused_partition_is_not_read_and_a_seek_decides_where_it_goes_on,
         reading::the_end_is_told_where_a_marker_stands_behind_the_last_record,
         reading::what_retention_took_unread_is_a_fault,
+        reading::what_is_not_there_yet_is_to_be_asked_for_again,
         reading::topics_are_as_they_were_made,
     ]
 }
@@ -267,8 +268,8 @@ fn reads_nothing(consumer: &mut impl Consumer) {
 /// Reads until all that is there was given; gives the ends.
 fn read_up(reader: &mut impl Reader, batch: &mut Vec<Fetched>) -> Vec<i64> {
     eventually("the end of the topic", || {
-        reader.poll(WAIT, batch).expect("no fault");
-        reader.caught_up().expect("no fault")
+        answered(reader.poll(WAIT, batch))?;
+        answered(reader.caught_up())?
     })
 }
 
@@ -277,6 +278,12 @@ fn committed_values<R: Rig>(rig: &R, topic: &str) -> Vec<String> {
     let mut batch = Vec::new();
     read_up(&mut rig.log().reader(topic, None).expect("the topic can be read"), &mut batch);
     values(&batch)
+}
+
+/// Waits until a `read_committed` reader sees these values: a commit is answered before its marker stands everywhere.
+#[track_caller]
+fn shows<R: Rig>(rig: &R, topic: &str, expected: &[&str]) {
+    eventually(&format!("{topic} shows {expected:?}"), || (committed_values(rig, topic) == expected).then_some(()));
 }
 
 /// The values that whoever reads everything sees.

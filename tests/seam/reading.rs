@@ -29,8 +29,11 @@ pub fn records_come_back_as_they_were_written<R: Rig>(rig: &R) {
         producer.produce(&record_to(&out, fetched.record.clone())).expect("staged");
     }
     producer.commit().expect("committed");
-    let mut copies = Vec::new();
-    read_up(&mut rig.log().reader(&out.topic, Some(0)).expect("can be read"), &mut copies);
+    let (mut reader, mut copies) = (rig.log().reader(&out.topic, Some(0)).expect("can be read"), Vec::new());
+    eventually("the copies", || {
+        read_up(&mut reader, &mut copies);
+        (copies.len() >= records.len()).then_some(())
+    });
     assert_eq!(offsets(&copies), (0..8).collect::<Vec<_>>());
     for copied in [batch, copies] {
         assert_eq!(copied.into_iter().map(|fetched| fetched.record).collect::<Vec<_>>(), records);
@@ -110,7 +113,15 @@ pub fn what_retention_took_unread_is_a_fault<R: Rig>(rig: &R) {
     assert_eq!(batch.len(), 4);
     reader.poll(WAIT, &mut batch).expect("there is nothing to be read");
     fails!(OutOfRange, reader.caught_up());
-    assert_eq!(committed_values(rig, &raw.topic), ["3"]);
+    shows(rig, &raw.topic, &["3"]);
+}
+
+pub fn what_is_not_there_yet_is_to_be_asked_for_again<R: Rig>(rig: &R) {
+    let raw = create(rig, "raw", &[]);
+    let mut consumer = member(rig, &raw);
+    fails!(Retry, consumer.bounds(&Partition::new(raw.topic.clone(), 1)));
+    rig.add_partition(&raw.topic);
+    assert_eq!(ends_of(&mut consumer, &Partition::new(raw.topic, 1)), (0, 0, 0));
 }
 
 pub fn topics_are_as_they_were_made<R: Rig>(rig: &R) {

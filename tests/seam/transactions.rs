@@ -22,7 +22,7 @@ pub fn outputs_and_offsets_appear_together_or_not_at_all<R: Rig>(rig: &R) {
         let position = committed(&mut consumer, &raw);
         assert_eq!(position, at(7, "1;policy=7;control=ab;txn=ż").filter(|_| commits));
         let seen: &[&str] = if commits { &["a", "b"] } else { &[] };
-        assert_eq!(committed_values(rig, &out.topic), seen);
+        shows(rig, &out.topic, seen);
         assert_eq!(all_values(rig, &out.topic), ["a", "b"]);
         // two records and a marker
         assert_eq!(ends_of(&mut consumer, &out), (0, 3, 3));
@@ -43,7 +43,7 @@ pub fn the_very_first_transaction_may_be_aborted<R: Rig>(rig: &R) {
     producer.send_offsets(&position(&raw, 0, "first"), &membership).expect("offsets");
     producer.commit().expect("committed");
     assert_eq!(committed(&mut consumer, &raw), at(0, "first"));
-    assert_eq!(committed_values(rig, &out.topic), ["committed"]);
+    shows(rig, &out.topic, &["committed"]);
 }
 
 pub fn the_next_producer_of_an_id_aborts_and_fences_the_last<R: Rig>(rig: &R) {
@@ -59,13 +59,13 @@ pub fn the_next_producer_of_an_id_aborts_and_fences_the_last<R: Rig>(rig: &R) {
     heir.send_offsets(&position(&raw, 1, "heir"), &membership).expect("offsets");
     heir.commit().expect("committed");
     assert_eq!(committed(&mut consumer, &raw), at(1, "heir"));
-    assert_eq!(committed_values(rig, &out.topic), ["heir"]);
+    shows(rig, &out.topic, &["heir"]);
     assert_eq!(ends_of(&mut consumer, &out), (0, 4, 4));
     let mut last = ready(rig.log(), &id);
     // fenced without anything open
     fails!(Fenced, heir.begin().and_then(|()| heir.produce(&to(&out, "late"))).and_then(|()| heir.commit()));
     last.begin().and_then(|()| last.abort()).expect("it is the last");
-    assert_eq!(committed_values(rig, &out.topic), ["heir"]);
+    shows(rig, &out.topic, &["heir"]);
 }
 
 pub fn a_crash_leaves_its_transaction_to_the_next_producer<R: Rig>(rig: &R) {
@@ -101,7 +101,7 @@ pub fn a_transaction_that_times_out_is_aborted_and_its_producer_fenced<R: Rig>(r
         let mut heir = ready(rig.log(), &id);
         begin(&mut heir, &to(&out, "heir"));
         heir.commit().expect("committed");
-        assert_eq!(committed_values(rig, &out.topic), ["behind it", "heir"]);
+        shows(rig, &out.topic, &["behind it", "heir"]);
     });
 }
 
@@ -128,6 +128,6 @@ pub fn a_record_that_is_refused_fails_its_transaction_alone<R: Rig>(rig: &R) {
             .expect("ended")
         });
     }
-    assert_eq!(committed_values(rig, &out.topic), ["good", "good"]);
-    assert_eq!(committed_values(rig, &narrow.topic), ["good", "good"]);
+    shows(rig, &out.topic, &["good", "good"]);
+    shows(rig, &narrow.topic, &["good", "good"]);
 }

@@ -373,9 +373,16 @@ fn a_pending_transaction_of_a_dead_owner_holds_its_task_back_and_no_other() {
     let world = World::new();
     world.feed(0, &["a"]);
     world.feed(1, &["x"]);
-    world.log.next(Call::Committed, Twist::Instead(fault(Fault::Retry)));
+    let pending = || world.log.next(Call::Committed, Twist::Instead(fault(Fault::Retry)));
+    pending();
+    world.log.next(Call::Committed, Twist::Before(Box::new(|_| {})));
+    pending();
+    pending();
     let mut worker = world.worker(0);
-    assert_eq!(step(&mut worker, 2), 0);
-    assert_eq!((world.log.occurred(Call::Committed), worker.tasks.len()), (1, 0));
-    assert_eq!(step(&mut worker, 2), 2);
+    assert_eq!(step(&mut worker, 4), 1);
+    assert_eq!(world.log.occurred(Call::Committed), 4);
+    assert_eq!((worker.tasks.keys().collect::<Vec<_>>(), worker.assigning.clone()), (vec![&raw(1)], vec![raw(0)]));
+    assert_eq!(world.protected(1), ["x"]);
+    assert_eq!(step(&mut worker, 2), 1);
+    assert_eq!(world.protected(0), ["a"]);
 }

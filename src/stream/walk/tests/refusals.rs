@@ -3,6 +3,7 @@
 use super::*;
 use crate::privacy::gate::Gate;
 use crate::record::Header;
+use crate::stream::store::Entry;
 
 #[test]
 fn a_profile_whose_event_the_broker_refuses_goes_to_the_dead_letters_alone() {
@@ -101,4 +102,43 @@ fn an_abort_of_unknown_outcome_before_any_offset_is_there_settles_nobody() {
     assert_eq!((world.log.occurred(Call::Produce), world.log.occurred(Call::Abort)), (5, 1));
     assert_eq!(world.events(), once(1..=10, since));
     assert_eq!(live_is_restored(&world, &worker), 10);
+}
+
+#[test]
+fn a_source_of_profiles_that_has_grown_stops_alone() {
+    let world = World::new();
+    let context = world.process();
+    // the second partition has no changelog
+    world.log.log.add_partitions("users", 1);
+    let event = b"{\"workspace\":\"acme\",\"action\":\"a\",\"params\":{}}".to_vec();
+    world.log.log.append(&Partition::new("raw", 2), Record { value: Some(event), ..Record::default() }).unwrap();
+    let mut worker = worker(&context);
+    settle(&mut worker);
+    let stopped = worker.tasks.iter().filter(|(_, task)| !task.is_open());
+    let stopped: Vec<String> = stopped.map(|(partition, _)| partition.to_string()).collect();
+    assert_eq!(stopped, ["users[0]", "users[1]"]);
+    assert_eq!(world.log.log.records("protected").len(), 1);
+}
+
+#[test]
+fn an_answer_that_went_wrong_leaves_no_restore_behind() {
+    let world = World::new();
+    world.feed(1..=3, "{\"email\":\"#\"}");
+    let (context, mut first) = world.settled();
+    let users = Partition::new("users", 0);
+    let left = first.tasks.remove(&users).unwrap();
+    drop(first);
+    world.log.next(Call::Assign, Twist::Instead(Fault::Retry("scripted".into())));
+    let mut second = worker(&context);
+    while world.log.occurred(Call::Assign) == 0 {
+        second.step().unwrap();
+    }
+    assert!(second.tasks.is_empty() && second.restores.contains_key(&users), "the answer was not taken");
+    // whoever had it lets go of it only now, and knew more than the changelog shows yet
+    let mut store = left.store.unwrap();
+    store.set(b"4".as_slice().into(), Some(Entry { sealed: b"4".as_slice().into(), settled: Some(1) }));
+    context.parked.put(users.clone(), store, left.committed);
+    second.step().unwrap();
+    assert_eq!(second.tasks[&users].store.as_ref().unwrap().profiles(), 4);
+    assert!(second.restores.is_empty());
 }
