@@ -36,6 +36,11 @@ pub enum Happening<'a> {
         /// `committed`, `aborted` or `lost`.
         outcome: &'static str,
     },
+    /// A task was taken over; it waits until it is told open.
+    Assigned {
+        /// The task.
+        partition: &'a Partition,
+    },
     /// A task's records are processed from now on.
     Opened {
         /// The task.
@@ -186,6 +191,7 @@ impl Happening<'_> {
             Happening::Resolved { worker, outcome } => {
                 tracing::warn!(worker, outcome, "the outcome of a transaction was unknown and is resolved");
             }
+            Happening::Assigned { partition } => tracing::info!(%partition, "task assigned"),
             Happening::Opened { partition, position } => tracing::info!(%partition, position, "task open"),
             Happening::Waiting { partition, floor, version } => {
                 tracing::warn!(%partition, floor, version, "task waits for a newer policy");

@@ -186,6 +186,7 @@ impl<L: Log> Worker<L> {
     fn rebalance(&mut self, rebalance: Rebalance) -> Result<(), Error> {
         let (going, lost) = match rebalance {
             Rebalance::Assign(partitions) => {
+                partitions.iter().for_each(|partition| self.context.tell(&Happening::Assigned { partition }));
                 self.assigning.extend(partitions);
                 return Ok(());
             }
@@ -195,7 +196,6 @@ impl<L: Log> Worker<L> {
         for partition in &going {
             self.close(partition, lost);
         }
-        self.assigning.retain(|partition| !going.contains(partition));
         self.batch.retain(|fetched| !going.contains(&fetched.partition));
         match self.consumer.unassign(&going) {
             Err(Fault::Lost(_)) | Ok(()) => Ok(()),
@@ -203,12 +203,13 @@ impl<L: Log> Worker<L> {
         }
     }
 
-    /// Lets a task go; its profiles wait for whoever of this process gets it next.
+    /// Lets a task go, whether it was answered already or not; its profiles wait for whoever of this process gets it next.
     fn close(&mut self, partition: &Partition, lost: bool) {
         self.careful.remove(partition);
         self.restores.remove(partition);
+        self.assigning.retain(|assigned| assigned != partition);
+        self.context.tell(&Happening::Closed { partition, lost });
         if let Some(task) = self.tasks.remove(partition) {
-            self.context.tell(&Happening::Closed { partition, lost });
             self.park(partition, task);
         }
     }
@@ -243,10 +244,8 @@ impl<L: Log> Worker<L> {
 
     /// Leaves the group and joins it anew: what this worker owns is no longer known.
     pub(super) fn rejoin(&mut self) -> Result<(), Error> {
-        let all: Vec<Partition> = self.tasks.keys().cloned().collect();
+        let all: Vec<Partition> = self.tasks.keys().chain(&self.assigning).cloned().collect();
         all.iter().for_each(|partition| self.close(partition, true));
-        self.assigning.clear();
-        self.restores.clear();
         self.batch.clear();
         self.consumer = self.context.consumer(self.number)?;
         Ok(())

@@ -21,7 +21,9 @@ impl Observer for Metrics {
             Happening::Aborted { reason, .. } => self.aborts.with_label_values(&[*reason]).inc(),
             Happening::Resolved { outcome, .. } => self.unknown_commits.with_label_values(&[*outcome]).inc(),
             Happening::Opened { partition, .. } => self.open(partition, 1),
-            Happening::Waiting { partition, .. } | Happening::Paused { partition } => self.open(partition, 0),
+            Happening::Assigned { partition }
+            | Happening::Waiting { partition, .. }
+            | Happening::Paused { partition } => self.open(partition, 0),
             Happening::Closed { partition, .. } => self.closed(partition),
             Happening::Stopped { partition, reason, .. } => {
                 self.open(partition, 0);

@@ -25,6 +25,7 @@ use crate::stream::store::Store;
 use crate::stream::topics::{Facts, Route};
 use crate::stream::transaction::TransactionLimits;
 use crate::stream::worker::Worker;
+use crate::telemetry::Metrics;
 
 mod changes;
 mod identify;
@@ -367,15 +368,22 @@ fn a_restore_waits_behind_a_transaction_that_hangs() {
     hanging.produce(&Outgoing { topic: changelog.as_str().into(), partition: Some(0), record }).unwrap();
     hanging.drain().unwrap();
 
-    let context = world.process();
+    let metrics = Arc::new(Metrics::new("g", ["raw", "users"]));
+    let is_open = |open: u8| {
+        let line = format!("sivcar_task_open{{partition=\"0\",source=\"users\"}} {open}\n");
+        metrics.text().unwrap().contains(&line)
+    };
+    let context = world.observed(metrics.clone());
     let mut heir = worker(&context);
     for _ in 0..20 {
         heir.step().unwrap();
     }
     let users = Partition::new("users", 0);
     assert!(heir.restores.contains_key(&users) && heir.tasks[&users].store.is_none(), "it waits");
+    assert!(is_open(0), "and is told of as one that waits");
     hanging.abort().unwrap();
     settle(&mut heir);
+    assert!(is_open(1));
     assert_eq!(heir.tasks[&users].store.as_ref().map(Store::profiles), Some(1));
 }
 

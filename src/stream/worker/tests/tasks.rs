@@ -1,6 +1,7 @@
 //! When tasks open, pause and stop.
 
 use super::*;
+use crate::telemetry::Metrics;
 
 #[test]
 fn no_task_opens_under_a_policy_older_than_its_last() {
@@ -131,4 +132,31 @@ fn partitions_added_at_run_time_stop_their_source() {
     assert_eq!(step(&mut worker, 3), 0);
     assert_eq!(world.count("stopped source_changed"), 3);
     assert!(world.context.facts.load().sources[0].is_err());
+}
+
+#[test]
+fn a_task_is_told_of_from_its_assignment_until_it_goes() {
+    let world = World::new();
+    let metrics = Arc::new(Metrics::new("g", ["raw"]));
+    let told = |open: u8| {
+        let text = metrics.text().unwrap();
+        let of_raw = text.lines().filter(|line| line.starts_with("sivcar_task_open{"));
+        of_raw.filter(|line| line.ends_with(&format!(" {open}"))).count()
+    };
+    let facts = Facts::clone(&world.context.facts.load());
+    let plan = world.context.plan.clone();
+    let context = Arc::new(Context::new(world.log.clone(), plan, keyring(), facts, metrics.clone()));
+    context.current.publish(snapshot(1));
+    context.current.confirm(Instant::now(), 1);
+    let mut worker = Worker::start(context, 0).unwrap();
+
+    // what is committed is not known yet: both tasks are this process', and neither is open
+    (0..2).for_each(|_| world.log.next(Call::Committed, Twist::Instead(fault(Fault::Retry))));
+    step(&mut worker, 2);
+    assert_eq!((worker.assigning.len(), told(0), told(1)), (2, 2, 0));
+    assert!(world.log.log.expel(world.log.log.members()[0]));
+    step(&mut worker, 1);
+    assert_eq!((world.log.occurred(Call::Committed), told(0), told(1)), (2, 0, 0), "another process tells of them");
+    step(&mut worker, 2);
+    assert_eq!((told(0), told(1)), (0, 2));
 }
