@@ -144,6 +144,8 @@ pub(super) fn consumption(code: Code, fatal: bool, text: &str, partition: Option
         (Code::UnreleasedInstanceId, _) => Some(Fault::Fenced(format!(
             "{text}: another member has this instance's name, or had it and was killed: then it is free when its session ends"
         ))),
+        // librdkafka goes on behind what it cannot read, as if nothing had been there
+        (Code::BadMessage | Code::BadCompression | Code::NotImplemented, _) => Some(Fault::Fatal(damaged(&text))),
         (code, _) if is_unauthorised(code) => Some(Fault::Fatal(forbidden(&text))),
         _ if fatal => Some(Fault::Fatal(text)),
         // the revocation as lost follows
@@ -194,6 +196,14 @@ fn lost(text: &str) -> String {
     format!(
         "{text}: records were deleted before they were read; give them up with Kafka's own kafka-consumer-groups \
          --reset-offsets, as docs/operations.md says, and start again"
+    )
+}
+
+/// The text for records that are there and cannot be read.
+fn damaged(text: &str) -> String {
+    format!(
+        "{text}: a batch there cannot be read, and what follows would be read without it; have a copy that is whole lead the partition, \
+         or give up what is damaged as docs/operations.md says of deleted records, and start again"
     )
 }
 
@@ -349,6 +359,9 @@ mod tests {
             (Code::FencedInstanceId, true, "fenced"),
             (Code::UnreleasedInstanceId, true, "fenced"),
             (Code::Fatal, true, "fatal"),
+            (Code::BadMessage, false, "fatal"),
+            (Code::BadCompression, false, "fatal"),
+            (Code::NotImplemented, false, "fatal"),
             (Code::BrokerTransportFailure, false, "retry"),
         ];
         for (code, fatal, wanted) in cases {

@@ -1,7 +1,7 @@
 //! Rows of the table of errors that take a broker, or none where there should be one: the program is run, and says what the page says.
 
-use std::fs::{self, File, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::process::{Command, Stdio};
 
 use rdkafka::ClientConfig;
@@ -15,6 +15,7 @@ use sivcar::stream::log::{Log as _, Producer as _};
 use tempfile::TempDir;
 
 use crate::admin;
+use crate::broker::Broker;
 use crate::dump;
 use crate::error_table::row;
 use crate::patience::eventually;
@@ -200,4 +201,25 @@ fn unread_records_are_gone() {
     dump.committed.insert(stage.topic("raw"), read.into_iter().chain(kept).collect());
     let report = stage.checker(&config).check(&dump, &[]).expect("all is right");
     assert_eq!((report.inputs, report.protected), (3, 3));
+}
+
+#[test]
+fn a_batch_is_damaged() {
+    let broker = Broker::shared();
+    let stage = Stage::on(broker.clone(), "damaged", 1);
+    let desk = Desk::new(&stage.text("consumer = { \"check.crcs\" = \"true\" }", ""));
+    stage.write("raw", 0, [event("a")]);
+    stage.write("raw", 0, [event("b")]);
+
+    // the broker looks at what it stores no second time; behind the head of its batch the first record stands
+    const HEAD: u64 = 61;
+    let file = broker.folder.join("data/damaged.raw-0/00000000000000000000.log");
+    let file = OpenOptions::new().read(true).write(true).open(file).expect("the broker's data are here");
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, HEAD + 20).expect("there is a record");
+    file.write_all_at(&[!byte[0]], HEAD + 20).expect("it is ours");
+
+    let (code, errors) = desk.run();
+    row("a batch of records is damaged").ended(code, &errors, &[("partition", "damaged.raw[0]")]);
+    assert_eq!(stage.read("protected").len(), 0, "what follows was not taken");
 }
