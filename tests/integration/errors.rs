@@ -3,6 +3,8 @@
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rdkafka::ClientConfig;
 use rdkafka::Offset;
@@ -10,8 +12,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rustix::process::Signal;
 use sivcar::record::Record;
-use sivcar::stream::error::Error;
-use sivcar::stream::log::{Log as _, Producer as _};
+use sivcar::stream::log::Log as _;
 use tempfile::TempDir;
 
 use crate::admin;
@@ -19,8 +20,10 @@ use crate::broker::Broker;
 use crate::dump;
 use crate::error_table::row;
 use crate::patience::eventually;
-use crate::process::{Stage, event, kafka, keyring};
+use crate::process::{Stage, event, keyring};
+use crate::proxy::{END_TXN, Fate, Proxy};
 use crate::sidecar::Sidecar;
+use crate::site::Site;
 
 /// A folder with a configuration and the keyset of every process here, where the program is run.
 pub struct Desk(TempDir);
@@ -72,21 +75,38 @@ fn refused(when: &str, config: &str, names: &[(&str, &str)]) {
 #[test]
 fn no_broker_answers() {
     const NOWHERE: &str = "127.0.0.1:1";
-    let nobody = kafka(NOWHERE, "nobody");
     let config = "group = \"g\"\n[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:1\"\n[http]\nlisten = \"127.0.0.1:0\"\n\
                   [keys]\nfile = \"keyset.json\"\n\
                   [[source]]\ntopic = \"raw\"\nkind = \"event\"\nprotected = \"protected\"\ndead-letters = \"dead\"\n";
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            refused("no broker answers at the start", config, &[("group", "g"), ("brokers", NOWHERE)]);
-        });
-        // what a worker does whose transaction ended in the dark, as long as it is so
-        let mut producer = nobody.producer("g.a.0", usize::MAX).expect("can be made");
-        let fault = producer.init().expect_err("nobody answers");
-        let row = row("the broker stays away for minutes");
-        let error = Error::from(fault);
-        row.ended(error.exit_code().into(), &format!("sivcar: {error}"), &[("brokers", NOWHERE)]);
+    refused("no broker answers at the start", config, &[("group", "g"), ("brokers", NOWHERE)]);
+}
+
+/// The broker goes for good when a transaction is about to be committed.
+#[test]
+fn a_process_is_stopped_while_no_broker_answers() {
+    const CONFIG: &str = "[kafka.producer]\n\"transaction.timeout.ms\" = \"5000\"\n\"socket.timeout.ms\" = \"1000\"\n\
+                          [[source]]\ntopic = \"raw\"\nkind = \"event\"\nprotected = \"protected\"\ndead-letters = \"dead\"\n";
+    let (faulty, lost) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let judged = (faulty.clone(), lost.clone());
+    let (broker, proxy) = Proxy::start(move |request| {
+        let loses = request.id == "g.a.0" && request.key == END_TXN && judged.0.load(Ordering::SeqCst);
+        judged.1.fetch_or(loses, Ordering::SeqCst);
+        if loses { Fate::Lost } else { Fate::Passes }
     });
+    let site = Site::behind(broker, &proxy.address, "", CONFIG);
+    site.create("raw", 1);
+    let mut sidecar = site.start("a").ready();
+    faulty.store(true, Ordering::SeqCst);
+    site.feed("raw", [(0, event("a"))]);
+    eventually("a transaction ends", || lost.load(Ordering::SeqCst).then_some(()));
+    site.broker.kill();
+
+    sidecar.logged("transaction aborted, its batch is repeated", |line| line["reason"] == "unknown");
+    assert_eq!(sidecar.child.try_wait().expect("it is ours"), None, "it outlasts the outage");
+    sidecar.signal(Signal::TERM);
+    let (status, errors) = sidecar.end();
+    let row = row("a process is stopped while no broker answers");
+    row.ended(status.code().expect("was not killed"), &errors, &[("brokers", &proxy.address)]);
 }
 
 #[test]

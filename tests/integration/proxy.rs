@@ -92,9 +92,9 @@ impl Proxy {
         let shared = state.clone();
         std::thread::spawn(move || {
             for client in door.incoming().map_while(Result::ok) {
-                if let Ok(broker) = TcpStream::connect(&behind) {
-                    Connection { client, broker, unheard: Arc::default() }.serve(&shared);
-                }
+                // where the broker is gone, nobody answers here either, for good
+                let Ok(broker) = TcpStream::connect(&behind) else { break };
+                Connection { client, broker, unheard: Arc::default() }.serve(&shared);
             }
         });
         (broker, Proxy { address, state })
