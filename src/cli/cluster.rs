@@ -65,8 +65,7 @@ pub fn connect(config: &Config) -> Result<Kafka, Failure> {
 
 /// What is wrong with `[kafka]`, where it stands.
 fn refused(config: &Config, error: &SettingsError) -> Failure {
-    let placed = error.property().and_then(|name| config.of_property(name, format!("[kafka]: {error}")));
-    placed.map_or_else(|| Failure::usage(format!("[kafka]: {error}")), Failure::from)
+    config.of_kafka(error.property(), &error.to_string()).into()
 }
 
 /// The same for who writes the control topic, which is there then.

@@ -65,6 +65,7 @@ fn read(text: &str, around: &Surroundings, hidden: &mut Substituted) -> Result<C
     let places = properties.into_iter().flatten().map(|(name, value)| (name.clone(), place(text, value.span().start)));
     config.properties = places.collect();
     config.effective = effective::render(&file, &hidden.places).map_err(|what| (0..0, what))?;
+    config.hidden = hidden.clone();
     Ok(config)
 }
 
@@ -138,6 +139,7 @@ fn build(file: &File, folder: &Folder) -> Result<Config, Problem> {
         effective: String::new(),
         file: String::new(),
         properties: BTreeMap::new(),
+        hidden: Substituted::default(),
     })
 }
 

@@ -72,6 +72,8 @@ pub struct Config {
     /// The file, and the line and column of each librdkafka property in it.
     file: String,
     properties: BTreeMap<String, (usize, usize)>,
+    /// What came from the environment.
+    hidden: substitute::Substituted,
 }
 
 /// librdkafka properties, name to value. What stands in `consumer` and `producer` goes before `common`. Values may be
@@ -138,10 +140,15 @@ impl Config {
         build::config(text, surroundings)
     }
 
-    /// The error `what` of the librdkafka property `name`, with where it stands; `None` where the file does not have it.
-    pub fn of_property(&self, name: &str, what: String) -> Option<ConfigError> {
-        let &(line, column) = self.properties.get(name)?;
-        Some(ConfigError::At { file: self.file.clone(), line, column, what })
+    /// The error `what` in `[kafka]`, with where the property `name` stands if the file has it. librdkafka shows values: none of them is
+    /// shown that came from the environment.
+    pub fn of_kafka(&self, name: Option<&str>, what: &str) -> ConfigError {
+        let what = self.hidden.hide(format!("[kafka]: {what}")).lines().map(str::trim).collect::<Vec<_>>().join("; ");
+        let file = self.file.clone();
+        match name.and_then(|name| self.properties.get(name)) {
+            Some(&(line, column)) => ConfigError::At { file, line, column, what },
+            None => ConfigError::Whole { file, what },
+        }
     }
 
     /// What holds, as TOML that would be read as the same configuration: defaults filled in, files resolved. Secrets are

@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 use crate::secret::Secret;
 
 /// Where and what was put in.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Substituted {
     /// The places whose text came, wholly or in part, from the environment: keys and indices from the root.
     pub places: Vec<Vec<String>>,
@@ -37,13 +37,20 @@ pub(super) fn substitute(
 }
 
 impl Substituted {
-    /// `text` with every value that was taken replaced by its variable's name, as it stands and as a quoted text shows it.
+    /// `text` with every value that was taken replaced by its variable's name, as it stands and as a quoted text shows it; and what
+    /// it quotes of such a value.
     pub fn hide(&self, text: String) -> String {
-        self.taken.iter().filter(|(_, value)| !value.expose().is_empty()).fold(text, |text, (name, value)| {
+        let taken = || self.taken.iter().filter(|(_, value)| !value.expose().is_empty());
+        let whole = taken().fold(text, |text, (name, value)| {
             let shown = format!("${{{name}}}");
             let quoted = format!("{:?}", value.expose());
             text.replace(value.expose().as_str(), &shown).replace(&quoted[1..quoted.len() - 1], &shown)
-        })
+        });
+        let part = |(index, part): (usize, &str)| {
+            let of = taken().find(|(_, value)| index % 2 == 1 && !part.is_empty() && value.expose().contains(part));
+            of.map_or_else(|| part.to_owned(), |(name, _)| format!("${{{name}}}"))
+        };
+        whole.split('"').enumerate().map(part).collect::<Vec<_>>().join("\"")
     }
 }
 
@@ -178,5 +185,9 @@ mod tests {
             taken: vec![("A".to_owned(), Secret::new("x\"y".to_owned())), ("E".to_owned(), Secret::new(String::new()))],
         };
         assert_eq!(hidden.hide(format!("raw x\"y, quoted {:?}", "x\"y")), "raw ${A}, quoted \"${A}\"");
+        assert_eq!(
+            hidden.hide("a part \"y\", \"\" is none of it, nor is y".to_owned()),
+            "a part \"${A}\", \"\" is none of it, nor is y"
+        );
     }
 }

@@ -32,12 +32,34 @@ fn check_refuses_what_would_break_a_guarantee() {
     );
     let mistyped = "[kafka]\n\"bootstrap.server\" = \"127.0.0.1:9\"\n";
     bench.write("mistyped.toml", &format!("{mistyped}{CONFIG}"));
-    for arguments in ["sivcar.toml", "mistyped.toml", "sivcar.toml --connect"] {
+    for (file, connect) in [("sivcar.toml", ""), ("mistyped.toml", ""), ("sivcar.toml", " --connect")] {
         bench.refused(
-            &format!("check --config {arguments}"),
-            "[kafka]: bootstrap.servers is missing: name at least one broker as host:port",
+            &format!("check --config {file}{connect}"),
+            &format!("{file}: [kafka]: bootstrap.servers is missing: name at least one broker as host:port"),
         );
     }
+}
+
+#[test]
+fn no_error_shows_what_came_from_the_environment() {
+    let bench = Bench::new();
+    let kafka = "[kafka]\n\"bootstrap.servers\" = \"127.0.0.1:9\"\n";
+    let hook = "\n[[hook]]\nname = \"h\"\nlevel = \"${SECRET}\"\n";
+    bench.write("hook.toml", &format!("{kafka}{CONFIG}{hook}"));
+    for property in ["security.protocol", "debug", "compression.type", "ssl.ca.location"] {
+        bench.write(&format!("{property}.toml"), &format!("{kafka}\"{property}\" = \"${{SECRET}}\"\n{CONFIG}"));
+        for secret in ["hun ter2", "hun\nter2"] {
+            let output = bench.command(&format!("check --config {property}.toml")).env("SECRET", secret).output();
+            let output = output.expect("it runs");
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert_eq!((output.status.code(), errors.lines().count()), (Some(2), 1), "{errors}");
+            assert!(errors.contains(property) && !errors.contains("ter2"), "{errors}");
+        }
+    }
+    let output =
+        bench.command("check --config hook.toml").env("SECRET", "hunter2 == source").output().expect("it runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("\"${SECRET}\" is no variable") && !errors.contains("hunter2"), "{errors}");
 }
 
 #[test]

@@ -175,7 +175,7 @@ fn marks_are_refused_before_a_broker_is_asked() {
     );
     bench.refused(
         "marks --config sivcar.toml",
-        "[kafka]: bootstrap.servers is missing: name at least one broker as host:port",
+        "sivcar.toml: [kafka]: bootstrap.servers is missing: name at least one broker as host:port",
     );
 }
 
@@ -217,14 +217,14 @@ fn tail_names_what_it_looks_for_before_a_broker_is_asked() {
         &format!("{tail} --key 42"),
         "--key: this is no token; a view shows no other record keys: take one from its output, or compute it as docs/formats.md says",
     );
-    bench.refused(tail, "[kafka]: bootstrap.servers is missing: name at least one broker as host:port");
+    bench.refused(tail, "sivcar.toml: [kafka]: bootstrap.servers is missing: name at least one broker as host:port");
 }
 
 #[test]
 fn run_tells_what_it_cannot_start_without() {
     let bench = Bench::new();
     let (code, output, errors) = bench.run("run --config sivcar.toml", "");
-    let line = "sivcar: [kafka]: bootstrap.servers is missing: name at least one broker as host:port\n";
+    let line = "sivcar: sivcar.toml: [kafka]: bootstrap.servers is missing: name at least one broker as host:port\n";
     assert_eq!((code, output.as_str(), errors.as_str()), (2, "", line));
 }
 
