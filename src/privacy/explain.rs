@@ -187,7 +187,8 @@ fn path(document: &Document, node: usize) -> String {
 
 /// A key as a step of a path, in quotes where it needs them.
 fn step(key: &str) -> String {
-    let bare = !key.is_empty() && !key.contains(['.', '\'', '*', '[', ']']);
+    // a `$` that stands first would be the root
+    let bare = !key.is_empty() && key != "$" && !key.contains(['.', '\'', '*', '[', ']']);
     let shown = key.replace('\'', "''");
     if bare { shown } else { format!("'{shown}'") }
 }

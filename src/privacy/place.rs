@@ -144,7 +144,9 @@ impl Steps {
 pub(super) fn shown(matchers: &Matchers, case: Case, key: &str) -> Option<String> {
     let name = key_name(case, key);
     let is_word = |word: &str| {
-        word.starts_with(|first: char| first.is_alphabetic() || matches!(first, '_' | '$'))
+        // alone it would be the root of a path
+        word != "$"
+            && word.starts_with(|first: char| first.is_alphabetic() || matches!(first, '_' | '$'))
             && !word.ends_with(' ')
             && word.chars().all(|char| char.is_alphanumeric() || matches!(char, '_' | '-' | '$' | ' '))
     };

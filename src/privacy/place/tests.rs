@@ -32,6 +32,8 @@ fn a_name_that_may_be_a_value_is_not_shown() {
         "",
         ".",
         "a..b",
+        "$",
+        "$.email",
         "ann@example.com",
         "ann%40example.com",
         "Ann Smith",
