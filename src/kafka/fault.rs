@@ -266,6 +266,7 @@ mod tests {
             Fault::Lost(_) => "lost",
             Fault::Fenced(_) => "fenced",
             Fault::OutOfRange(..) => "out of range",
+            Fault::Early(..) => "early",
             Fault::Fatal(_) => "fatal",
         }
     }

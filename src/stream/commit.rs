@@ -34,6 +34,8 @@ enum Outcome {
     Aborted,
     /// Nothing of it happened, and the broker will not take one of its records.
     Refused,
+    /// Nothing of it happened, for a task has to wait for this policy version.
+    Early(u64, Partition),
     /// Nothing of it happened, for this worker is no longer a member.
     Lost,
     /// Somebody else committed for one of its tasks.
@@ -125,6 +127,7 @@ impl<L: Log> Worker<L> {
             Fault::Fenced(_) | Fault::Fatal(_) => return Err(fault.into()),
             Fault::Refused(_) => ("refused", Outcome::Refused),
             Fault::Lost(_) => ("lost", Outcome::Lost),
+            Fault::Early(version, partition) => ("fault", Outcome::Early(*version, partition.clone())),
             Fault::Retry(_) | Fault::Abort(_) | Fault::Unknown(_) | Fault::OutOfRange(..) => {
                 ("fault", Outcome::Aborted)
             }
@@ -174,6 +177,14 @@ impl<L: Log> Worker<L> {
     fn settle(&mut self, outcome: Outcome) -> Result<u64, Error> {
         match outcome {
             Outcome::Committed(staged) => Ok(self.advance(staged)),
+            Outcome::Early(version, partition) => {
+                self.rewind()?;
+                self.careful.remove(&partition);
+                if let Some(task) = self.tasks.get_mut(&partition) {
+                    task.wait_for(version);
+                }
+                Ok(0)
+            }
             Outcome::Lost => self.rewind().map(|()| 0),
             Outcome::Superseded => self.rejoin().map(|()| 0),
             Outcome::Aborted | Outcome::Refused => {

@@ -88,6 +88,9 @@ pub enum Fault {
     /// A source no longer holds records that were not read yet: that task stops.
     #[error("{0}")]
     OutOfRange(String, Partition),
+    /// A profile was settled under this policy version, which is not here yet: abort, and its task waits. No log gives it.
+    #[error("a profile of {1} was settled under policy {0}, which is not here yet")]
+    Early(u64, Partition),
     /// Nothing will help but a person: the worker stops with this text.
     #[error("{0}")]
     Fatal(String),

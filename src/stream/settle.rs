@@ -85,7 +85,7 @@ impl Pipeline {
         let held = held.filter(|held| !self.is_forgotten(held) || moves(held));
         let mut events = Vec::new();
         let count = match &held {
-            Some(held) => self.settle(source, held, &mut events)?,
+            Some(held) => self.settle(source, &input.partition, held, &mut events)?,
             None => None,
         };
         outputs.splice(first..first, events);
@@ -226,13 +226,13 @@ impl Pipeline {
     pub(super) fn settle(
         &mut self,
         source: usize,
+        partition: &Partition,
         held: &State,
         events: &mut Vec<Outgoing>,
     ) -> Result<Option<u64>, Untouched> {
         let policy = self.snapshot().policy.clone();
         if held.settled > policy.version() {
-            let text = format!("a profile was settled under policy {}, which is not here yet", held.settled);
-            return Err(Untouched::Fault(Fault::Abort(text)));
+            return Err(Untouched::Fault(Fault::Early(held.settled, partition.clone())));
         }
         let mut made = Outputs::default();
         let mut count = None;

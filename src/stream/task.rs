@@ -13,7 +13,7 @@ use crate::record::Partition;
 ///
 /// ```text
 ///   assigned ──start offset found──► Waiting ──policy is there──► Open
-///                                       │                           │
+///                                       │ ◄──profile is newer────── │
 ///                                       └── out of range, source changed ──► Stopped
 /// ```
 ///
@@ -21,7 +21,7 @@ use crate::record::Partition;
 /// paused and stay `Open`, though they are told as paused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaskState {
-    /// Its last outputs were made under a newer policy than this process has read.
+    /// Its last outputs, or a profile, were made under a newer policy than this process has read.
     Waiting,
     /// Its records are processed.
     Open,
@@ -141,6 +141,11 @@ impl Task {
     /// Up to which policy version all its profiles are settled; 0 for events.
     pub fn settled(&self) -> u64 {
         self.store.as_ref().map_or(0, |store| store.through)
+    }
+
+    /// Waits for the policy of `floor`: what was kept of it was made under that.
+    pub fn wait_for(&mut self, floor: u64) {
+        (self.state, self.floor, self.learned, self.told) = (TaskState::Waiting, floor, Instant::now(), None);
     }
 
     /// Takes in that a transaction was committed for this task.

@@ -178,7 +178,7 @@ impl Pipeline {
     ) -> Result<Option<(Vec<Outgoing>, u64, Change)>, Untouched> {
         let record_key = self.codec(source)?.record_key(key)?;
         let mut outputs = Vec::new();
-        let events = self.settle(source, state, &mut outputs)?;
+        let events = self.settle(source, partition, state, &mut outputs)?;
         let first = outputs.len();
         self.retire(source, partition, &record_key, state, false, &mut outputs);
         let has_document = self.routes[source].compacted;

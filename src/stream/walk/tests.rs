@@ -28,6 +28,7 @@ use crate::stream::worker::Worker;
 use crate::telemetry::Metrics;
 
 mod changes;
+mod early;
 mod identify;
 mod keyed;
 mod refusals;
