@@ -3,7 +3,7 @@
 //! ```text
 //!   begin ─► process and produce each ─► drain ─► send offsets ─► commit ──► committed: tasks advance, counts are told
 //!     │            any fault ─► abort ──────────────► rewind to the positions at begin      ▲
-//!     │            broker refuses a record ─► abort ─► one input at a time ─► culprit to the dead letters
+//!     │            broker refuses a record ─► abort ─► without the walks ─► one input at a time ─► culprit to the dead letters
 //!     └── unknown outcome ─► new producer, init ─► committed metadata: ours ────────────────┘
 //!                                                    the previous ─► rewind · neither ─► lost: join anew
 //! ```
@@ -18,7 +18,7 @@ use super::error::Error;
 use super::happening::Happening;
 use super::log::{Consumer, Fault, Log, Producer};
 use super::pipeline::Treatment;
-use super::stage::{End, Staged, producer};
+use super::stage::{Staged, Work, producer};
 use super::store::Overlay;
 use super::transaction::{BatchTally, Metadata, PATIENCE, retry};
 use super::worker::{Membership, Worker};
@@ -53,7 +53,7 @@ impl<L: Log> Worker<L> {
             .filter(|(_, task)| task.must_commit(version))
             .map(|(partition, task)| (partition.clone(), task.position))
             .collect();
-        let outcome = self.transact(member, 0, Treatment::Protect, &starts)?;
+        let outcome = self.transact(member, Work::Starts(starts))?;
         let committed = matches!(outcome, Outcome::Committed(_));
         self.settle(outcome)?;
         Ok(committed)
@@ -64,15 +64,22 @@ impl<L: Log> Worker<L> {
         if self.batch.is_empty() && !self.is_walking() {
             return Ok(0);
         }
-        let outcome = self.transact(member, usize::MAX, Treatment::Protect, &[])?;
+        let mut outcome = self.transact(member, Work::All)?;
+        if matches!(outcome, Outcome::Refused) && self.is_walking() {
+            if self.batch.is_empty() {
+                self.pace.refused();
+                return self.settle(Outcome::Aborted);
+            }
+            // whatever the walks write, live records go on; and they tell whose record was refused
+            outcome = self.transact(member, Work::Live)?;
+            if matches!(outcome, Outcome::Committed(_)) {
+                self.pace.refused();
+            }
+        }
         if !matches!(outcome, Outcome::Refused) {
             return self.settle(outcome);
         }
-        if self.batch.is_empty() {
-            self.pace.refused();
-            return self.settle(Outcome::Aborted);
-        }
-        if self.batch.len() > 1 || self.is_walking() {
+        if self.batch.len() > 1 {
             for fetched in &self.batch {
                 self.careful.insert(fetched.partition.clone(), fetched.offset + 1);
             }
@@ -80,7 +87,7 @@ impl<L: Log> Worker<L> {
             return Ok(0);
         }
         for treatment in [Treatment::Reject, Treatment::RejectShort] {
-            let outcome = self.transact(member, 1, treatment, &[])?;
+            let outcome = self.transact(member, Work::Culprit(treatment))?;
             if !matches!(outcome, Outcome::Refused) {
                 return self.settle(outcome);
             }
@@ -88,22 +95,14 @@ impl<L: Log> Worker<L> {
         Err(Error::Broker("the broker refuses even a short dead letter; see the log for its reason".to_owned()))
     }
 
-    /// Runs one transaction over the first `most` records of the batch, and over `starts` beside.
-    fn transact(
-        &mut self,
-        member: &Membership<L>,
-        most: usize,
-        treatment: Treatment,
-        starts: &[(Partition, i64)],
-    ) -> Result<Outcome, Error> {
+    /// Runs one transaction over `work`.
+    fn transact(&mut self, member: &Membership<L>, work: Work) -> Result<Outcome, Error> {
         let Some(pipeline) = &self.pipeline else { return Ok(Outcome::Aborted) };
         let snapshot = pipeline.snapshot().clone();
         let (policy, control) = (snapshot.version(), snapshot.control.clone());
-        let starts =
-            starts.iter().map(|(partition, offset)| (partition.clone(), End { offset: *offset, timestamp: None }));
         let mut staged = Staged {
             taken: 0,
-            ends: starts.collect(),
+            ends: work.starts(),
             metadata: Metadata { policy, control, txn: self.names.next() }.to_string(),
             policy,
             tally: BatchTally::default(),
@@ -113,7 +112,7 @@ impl<L: Log> Worker<L> {
             told: Vec::new(),
         };
         retry(PATIENCE, || producer(&mut self.producer)?.begin())?;
-        let done = self.stage(member, most, treatment, &mut staged);
+        let done = self.stage(member, &work, &mut staged);
         match done {
             Ok(()) => Ok(Outcome::Committed(staged)),
             Err(Fault::Unknown(detail)) => self.resolve(staged, &detail),
@@ -219,7 +218,8 @@ impl<L: Log> Worker<L> {
         }
         let limits = self.context.plan.limits;
         // a full transaction: more live records wait behind it
-        self.pace.committed(staged.commit > limits.time || staged.taken >= limits.records);
+        let suffer = staged.commit > limits.time || staged.taken >= limits.records;
+        self.pace.committed(suffer, !staged.walked.is_empty());
         self.take_over(std::mem::take(&mut staged.overlays), &staged.walked);
         let (worker, tally, commit) = (self.number, &staged.tally, staged.commit);
         self.context.tell(&Happening::Committed { worker, tally, commit });

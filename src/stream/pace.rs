@@ -40,7 +40,7 @@ impl Throttle {
 #[derive(Debug)]
 pub(super) struct Pace {
     throttle: Arc<Throttle>,
-    /// How often the broker refused a transaction of walks since one was committed.
+    /// How often the broker refused what walks write since some of it was committed.
     refusals: usize,
     /// The broker refuses what the next profile's walk writes: it goes to the dead letters instead.
     pub reject: bool,
@@ -62,15 +62,17 @@ impl Pace {
         self.throttle.least()
     }
 
-    /// Takes in that a transaction was committed, and whether live records suffer: its commit took long, or there were more of them than
-    /// it takes.
-    pub(super) fn committed(&mut self, suffer: bool) {
+    /// Takes in that a transaction was committed, whether live records suffer (its commit took long, or there were more of them than
+    /// it takes), and whether walks were in it.
+    pub(super) fn committed(&mut self, suffer: bool, walked: bool) {
         self.throttle.learn(suffer);
-        (self.refusals, self.reject) = (0, false);
+        if walked {
+            (self.refusals, self.reject) = (0, false);
+        }
     }
 
-    /// Takes in that the broker refused a transaction of walks alone: then one profile of one task is tried at a time, and refused
-    /// once more it goes to the dead letters.
+    /// Takes in that the broker refused what walks write: then one profile of one task is tried at a time, and refused once more it
+    /// goes to the dead letters.
     pub(super) fn refused(&mut self) {
         self.reject = self.refusals > 0 && !self.reject;
         self.refusals += 1;
@@ -94,13 +96,13 @@ mod tests {
     fn the_share_falls_when_live_records_suffer_and_rises_else() {
         let mut pace = pace();
         assert_eq!(pace.share(), 500);
-        pace.committed(true);
+        pace.committed(true, true);
         assert_eq!(pace.share(), 250);
-        (0..10).for_each(|_| pace.committed(true));
+        (0..10).for_each(|_| pace.committed(true, true));
         assert_eq!(pace.share(), 50, "a hundredth at least");
-        pace.committed(false);
+        pace.committed(false, true);
         assert_eq!(pace.share(), 63);
-        (0..40).for_each(|_| pace.committed(false));
+        (0..40).for_each(|_| pace.committed(false, true));
         assert_eq!(pace.share(), 5_000, "all at most");
     }
 
@@ -108,7 +110,7 @@ mod tests {
     fn a_worker_yields_to_the_live_records_of_another() {
         let throttle = Arc::new(Throttle::new(5_000));
         let [mut live, walking] = [(); 2].map(|()| Pace::new(throttle.clone()));
-        live.committed(true);
+        live.committed(true, false);
         assert_eq!(walking.share(), 250);
         live.refused();
         assert_eq!((live.share(), walking.share()), (1, 250), "what a broker refuses is one worker's matter");
@@ -126,7 +128,9 @@ mod tests {
         }
         let expected = [(0, false), (0, true), (1, false), (1, true), (2, false), (2, true)];
         assert_eq!(tried, expected.map(|(walk, reject)| (Some(walk), reject, 1)));
-        pace.committed(true);
-        assert_eq!((pace.alone(3), pace.reject, pace.share()), (None, false, 250));
+        pace.committed(false, false);
+        assert_eq!((pace.alone(3), pace.reject), (Some(2), true), "live records alone tell nothing of a walk");
+        pace.committed(true, true);
+        assert_eq!((pace.alone(3), pace.reject, pace.share()), (None, false, 313));
     }
 }

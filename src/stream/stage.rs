@@ -51,6 +51,35 @@ pub(super) struct Staged {
     pub(super) told: Vec<(Partition, Told)>,
 }
 
+/// What a transaction is over.
+pub(super) enum Work {
+    /// The positions of tasks that have something to commit, though nothing was read.
+    Starts(Vec<(Partition, i64)>),
+    /// The batch and the walks' share.
+    All,
+    /// The batch alone.
+    Live,
+    /// The first record of the batch, whose outputs the broker refuses.
+    Culprit(Treatment),
+}
+
+impl Work {
+    /// Where the tasks go on of which nothing was read.
+    pub(super) fn starts(&self) -> BTreeMap<Partition, End> {
+        let Work::Starts(starts) = self else { return BTreeMap::new() };
+        starts.iter().map(|(partition, offset)| (partition.clone(), End { offset: *offset, timestamp: None })).collect()
+    }
+
+    /// How many records of the batch are taken at most, and how.
+    fn records(&self) -> (usize, Treatment) {
+        match self {
+            Work::Starts(_) => (0, Treatment::Protect),
+            Work::All | Work::Live => (usize::MAX, Treatment::Protect),
+            Work::Culprit(treatment) => (1, *treatment),
+        }
+    }
+}
+
 /// Where a task goes on after a transaction.
 #[derive(Clone, Copy)]
 pub(super) struct End {
@@ -88,16 +117,11 @@ fn send<P: Producer>(
 
 impl<L: Log> Worker<L> {
     /// From the first record to the commit.
-    pub(super) fn stage(
-        &mut self,
-        member: &Membership<L>,
-        most: usize,
-        treatment: Treatment,
-        staged: &mut Staged,
-    ) -> Result<(), Fault> {
+    pub(super) fn stage(&mut self, member: &Membership<L>, work: &Work, staged: &mut Staged) -> Result<(), Fault> {
         let Some(pipeline) = &mut self.pipeline else { return Err(Fault::Abort("no snapshot is pinned".to_owned())) };
         pipeline.measure_by(self.context.facts.load_full());
         let (began, longest) = (Instant::now(), self.context.log.transaction_timeout() / TIMEOUT_SHARE);
+        let (most, treatment) = work.records();
         let mut outputs: Vec<Outgoing> = Vec::new();
         for fetched in self.batch.iter().take(most) {
             // what is left of the batch comes with the next transaction
@@ -122,7 +146,7 @@ impl<L: Log> Worker<L> {
             let reuse = |record| pipeline.protector.reuse(record);
             send(producer(&mut self.producer)?, &mut outputs, &mut staged.tally, reuse)?;
         }
-        if most > 0 && self.is_walking() {
+        if matches!(work, Work::All) && self.is_walking() {
             self.stage_walks(staged, began + longest)?;
         }
         self.stage_statuses(staged)?;

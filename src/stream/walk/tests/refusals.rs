@@ -23,6 +23,29 @@ fn a_profile_whose_event_the_broker_refuses_goes_to_the_dead_letters_alone() {
 }
 
 #[test]
+fn live_records_and_the_walk_go_on_beside_a_profile_whose_event_the_broker_refuses() {
+    let mut world = World::of(TransactionLimits { records: 3, time: Duration::ZERO, ..TransactionLimits::default() });
+    world.feed(1..=10, "{\"email\":\"#\"}");
+    let (context, mut worker) = world.settled();
+    let since = world.mark("email", Mark::default());
+    let refused = [("protected", "4"), ("protected", "7"), ("people", "103")];
+    world.log.refuse(move |outgoing: &Outgoing| {
+        refused
+            .iter()
+            .any(|(topic, key)| *topic == &*outgoing.topic && outgoing.record.key.as_deref() == Some(key.as_bytes()))
+    });
+    world.publish(&context);
+    for id in 100..150 {
+        world.feed([id], "{\"n\":1}");
+        assert_eq!(worker.step().unwrap(), 1, "no live record waits for the walk");
+    }
+    assert!(world.log.script.lock().unwrap().refused > 0);
+    assert!(!worker.is_walking());
+    assert_eq!(world.events(), once((1..=10).filter(|id| ![4, 7].contains(id)), since));
+    assert_eq!((world.log.log.records("dead").len(), world.people().len()), (3, 10 + 50 - 1));
+}
+
+#[test]
 fn profiles_that_cannot_be_kept_are_rejected_by_reason() {
     let world = World::new();
     world.feed([1], "{}");
