@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::canonical;
 use super::error::Reason;
-use super::fields::Fields;
+use super::fields::{Field, Fields};
 use super::fold;
 use super::mask::{self, Mask};
 use super::protected::{empty_of, stars};
@@ -169,12 +169,16 @@ impl ViewEditor<'_, '_> {
         }
     }
 
-    /// A view token over a whole value would let equality of its inside be seen, even where an inner mark is stricter than that.
+    /// How a whole shows in which something is hidden by itself: in what a text mask leaves of it the inside would be seen, by whatever mask it is
+    /// hidden, and in a view token its equality, even where an inner mark is stricter than that.
     fn with_inner(&self, document: &Document, node: usize, mask: Mask) -> Mask {
-        let stricter = |field: &super::fields::Field| {
-            self.view.clearance < field.verdict.level && field.verdict.mask < Mask::Token
+        let least = match mask {
+            Mask::Drop | Mask::Full | Mask::Empty => return mask,
+            Mask::Token => Mask::Empty,
+            Mask::Last4 | Mask::Email | Mask::Word => Mask::Word,
         };
-        if mask == Mask::Token && self.fields.below(document, node).iter().any(stricter) { Mask::Full } else { mask }
+        let hidden = |field: &Field| self.view.clearance < field.verdict.level && field.verdict.mask <= least;
+        if self.fields.below(document, node).iter().any(hidden) { Mask::Full } else { mask }
     }
 }
 

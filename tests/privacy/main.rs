@@ -8,6 +8,7 @@ mod bounds;
 mod canonical;
 mod control;
 mod detection;
+mod entered;
 mod hidden;
 mod jwt;
 mod path;
