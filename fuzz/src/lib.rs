@@ -1,6 +1,6 @@
 //! What the fuzz targets share: how bytes become an input, and the predicates of the property tests.
 //!
-//! `cargo +nightly fuzz run scan` (without a nightly compiler: `RUSTC_BOOTSTRAP=1 cargo fuzz run scan`).
+//! `RUSTC_BOOTSTRAP=1 cargo fuzz run --sanitizer none scan`: any compiler does, and no sanitizer, under which librdkafka does not link.
 
 #[path = "../../tests/common/around.rs"]
 pub mod around;
