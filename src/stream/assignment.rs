@@ -1,4 +1,4 @@
-//! How a worker's tasks come to be, wait, open, pause and stop.
+//! How a worker's tasks come to be, wait, open and pause.
 //!
 //! On assignment: committed offsets (waiting for pending transactions) → their metadata is checked → the start offset → assign.
 //! Always holds: a task opens only under a policy at least as new as the one its last outputs were made under; whether the control
@@ -128,7 +128,6 @@ impl<L: Log> Worker<L> {
                 }
                 Err(Fault::Retry(detail)) => tracing::warn!(%partition, detail, "the changelog cannot be read"),
                 Err(Fault::OutOfRange(detail, _)) => {
-                    self.restores.remove(&partition);
                     self.stop_task(&partition, "changelog_out_of_range", &detail);
                 }
                 Err(fault) => return Err(fault.into()),
@@ -141,6 +140,7 @@ impl<L: Log> Worker<L> {
     pub(super) fn update_tasks(&mut self) -> Result<(), Error> {
         self.stop_changed_sources();
         self.restore()?;
+        self.stop_too_large();
         self.open_waiting()?;
         let stale = !self.context.current.is_fresh();
         if stale != self.stale {
@@ -173,39 +173,6 @@ impl<L: Log> Worker<L> {
         let joined = *self.joined.get_or_insert_with(Instant::now);
         let shared_out = !self.tasks.is_empty() || joined.elapsed() >= SHARED_OUT_AFTER;
         shared_out && self.assigning.is_empty() && self.tasks.values().all(Task::is_open)
-    }
-
-    /// What is not any more with the source of `partition` as it was at the start.
-    fn changed(&self, partition: &Partition, source: usize) -> Option<String> {
-        match self.context.facts.load().sources.get(source) {
-            Some(Ok(count)) if partition.number < *count => None,
-            Some(Ok(count)) => Some(format!("{partition} was added at run time, there were {count} partitions")),
-            Some(Err(what)) => Some(what.clone()),
-            None => Some("the source is not configured".to_owned()),
-        }
-    }
-
-    fn stop_changed_sources(&mut self) {
-        let running = self.tasks.iter().filter(|(_, task)| !matches!(task.state, TaskState::Stopped(_)));
-        let stopping: Vec<(Partition, String)> = running
-            .filter_map(|(partition, task)| Some((partition.clone(), self.changed(partition, task.source)?)))
-            .collect();
-        for (partition, what) in stopping {
-            if let Some(task) = self.tasks.get(&partition) {
-                self.context.stop_source(task.source, &what);
-            }
-            self.stop_task(&partition, "source_changed", &what);
-        }
-    }
-
-    /// Stops one task until a person has looked; its records leave the batch.
-    pub(super) fn stop_task(&mut self, partition: &Partition, reason: &'static str, detail: &str) {
-        self.batch.retain(|fetched| fetched.partition != *partition);
-        self.careful.remove(partition);
-        if let Some(task) = self.tasks.get_mut(partition) {
-            task.state = TaskState::Stopped(reason);
-            self.context.tell(&Happening::Stopped { partition, reason, detail });
-        }
     }
 
     fn open_waiting(&mut self) -> Result<(), Error> {

@@ -231,9 +231,8 @@ impl<L: Log> Worker<L> {
         staged.taken as u64
     }
 
-    /// Makes what was committed the tasks' state. A task whose state takes more than it may stops, rather than die with all others.
+    /// Makes what was committed the tasks' state.
     fn take_over(&mut self, overlays: BTreeMap<Partition, Overlay>, walked: &BTreeMap<Partition, usize>) {
-        let most = self.context.plan.state_bytes;
         for (partition, overlay) in overlays {
             let Some(task) = self.tasks.get_mut(&partition) else { continue };
             if let (Some(walk), Some(done)) = (&mut task.walk, walked.get(&partition)) {
@@ -247,12 +246,6 @@ impl<L: Log> Worker<L> {
             store.merge(overlay);
             if ended && store.has_passed(&Overlay::default()) {
                 tracing::warn!(%partition, "profiles whose keyset is missing were passed by; they are settled once it is there");
-            }
-            let bytes = store.bytes();
-            if bytes > most {
-                let detail =
-                    format!("its profiles take {bytes} bytes of memory, task-bytes under [state] allows {most}");
-                self.stop_task(&partition, "state_over_budget", &detail);
             }
         }
     }

@@ -22,6 +22,7 @@ mod scripted;
 mod settle;
 mod stage;
 pub mod status;
+mod stopped;
 pub mod store;
 pub mod supervisor;
 pub mod task;

@@ -71,6 +71,11 @@ impl<R: Reader> Restore<R> {
         (self.records, self.began.elapsed())
     }
 
+    /// The memory that its profiles take so far, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.store.bytes()
+    }
+
     /// How many records were read of how many there may be, every few seconds.
     pub(super) fn worth_telling(&mut self) -> Option<(u64, i64)> {
         let due = self.told.elapsed() >= TOLD_EVERY;

@@ -80,6 +80,39 @@ fn state_over_its_budget_stops_the_task() {
 }
 
 #[test]
+fn a_state_over_its_budget_is_not_taken_up_again() {
+    let mut world = World::new();
+    let users = Partition::new("users", 0);
+    let stopped = |worker: &Worker<Scripted>| {
+        let task = &worker.tasks[&users];
+        let state = crate::stream::task::TaskState::Stopped("state_over_budget");
+        assert_eq!((&task.state, task.store.is_none(), worker.restores.is_empty()), (&state, true, true));
+    };
+    world.plan.state_bytes = 2_000;
+    world.feed(1..=100, "{\"email\":\"#\"}");
+    let (_, mut worker) = world.settled();
+    stopped(&worker);
+    let committed = world.log.log.committed(&users);
+
+    // by whoever of the process gets it next
+    assert!(world.log.log.expel(world.log.log.members()[0]));
+    settle(&mut worker);
+    stopped(&worker);
+    drop(worker);
+    // nor after a restart, by which a mark came
+    world.mark("email", Mark::default());
+    let (context, worker) = world.settled();
+    stopped(&worker);
+    assert_eq!(world.log.log.committed(&users), committed);
+    assert!(context.parked.take(&users, committed.as_ref()).is_none(), "nobody keeps it");
+    drop(worker);
+    // where it may take more it goes on
+    world.plan.state_bytes = 1 << 30;
+    world.settled();
+    assert_eq!(world.people().len(), 100);
+}
+
+#[test]
 fn the_gate_is_asked_once_for_what_is_read_and_never_by_the_walk() {
     let mut world = World::new();
     let gate = Gate { header: "auth".into(), accepted: ["jwt".to_owned()].into(), jwt: None };
