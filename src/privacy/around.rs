@@ -6,24 +6,23 @@
 //! never masked or gone, but sealed instead: without it nothing could be compacted or deleted. What no mark speaks of and detection finds is dealt
 //! with alike. Deliberately not here: the value.
 
-use std::borrow::Cow;
+mod detection;
 
 use super::automaton::key_name;
-use super::detect::{Detected, Detector};
 use super::error::Reason;
 use super::hook::Asked;
 use super::mark::{On, Protect};
 use super::mask::{self, Mask, STARS};
-use super::place::Part;
 use super::policy::Policy;
 use super::protect::{OWN_HEADERS, POLICY_HEADER, STAGE_HEADER};
 use super::rules::{Rules, Told, Verdict};
-use super::settings::{Detection as How, Source, SourceKind, Stage, View};
-use super::sighting::{self, Keys, Sightings};
+use super::settings::{Source, SourceKind, Stage, View};
 use super::tally::{Actions, Tally};
 use super::value::{TokenRefused, WorkspaceSealer};
 use crate::record::spare::Spare;
 use crate::record::{Header, Record};
+
+pub(super) use detection::Detection;
 
 /// One record's surroundings, with what they are held against.
 #[derive(Clone, Copy)]
@@ -42,55 +41,6 @@ pub(super) struct Around<'a> {
     pub(super) record: &'a Record,
     /// What detection found.
     pub(super) detected: &'a Detection,
-}
-
-/// What holds around a document because detection found it.
-#[derive(Debug, Default)]
-pub(super) struct Detection {
-    /// For each header, by index; empty where nobody looked.
-    headers: Vec<Option<Verdict>>,
-    /// For the record key.
-    key: Option<Verdict>,
-}
-
-impl Detection {
-    /// Looks at the headers of `record`, by name and by value, and at its record key unless a mark speaks of it; what is found is counted
-    /// among `sightings`.
-    pub(super) fn find(
-        &mut self,
-        found: &sighting::Found,
-        (source, rules): (&Source, &Rules),
-        record: &Record,
-        detector: &mut Detector,
-        sightings: &mut Sightings,
-    ) {
-        self.headers.clear();
-        self.key = None;
-        if source.detection == How::Off {
-            return;
-        }
-        let matchers = found.matchers;
-        let held = |found| rules.detected(&Detected { node: 0, found, goes: false }, source.detection, matchers);
-        // a mark for another event is as good a word for it, and the gate's never goes out
-        let untold = |header: &Header| {
-            rules.header(&header.name, Told::Nothing, &Asked::Nobody).is_none()
-                && !source.gate.as_ref().is_some_and(|gate| gate.is_named(header))
-        };
-        for header in &record.headers {
-            let value = header.value.as_deref().filter(|_| !is_own(header));
-            let what = value.and_then(|value| detector.header(matchers, &header.name, value));
-            self.headers.push(what.map(held));
-            if let Some(what) = what.filter(|_| untold(header)) {
-                let keys = Keys::from_iter([Cow::Borrowed(header.name.as_bytes())]);
-                detector.watch.see(found, Part::Header, &keys, what.matcher, sightings);
-            }
-        }
-        let key = record.key.as_deref().filter(|_| rules.key().is_none());
-        if let Some(what) = key.and_then(|key| detector.record_key(matchers, key)) {
-            self.key = Some(held(what));
-            detector.watch.see(found, Part::Key, &Keys::new(), what.matcher, sightings);
-        }
-    }
 }
 
 /// Something around a document that a rule touches.
@@ -152,13 +102,17 @@ impl Around<'_> {
         !is_own(header) && !self.source.gate.as_ref().is_some_and(|gate| gate.is_named(header))
     }
 
-    /// What holds for a header: what marks say, else what detection found.
+    /// What holds for a header: what marks say, else what detection found; of a name that is itself a value no mark speaks.
     fn verdict(&self, index: usize, header: &Header) -> Option<Verdict> {
-        let detected = || {
-            let found = self.detected.headers.get(index).copied().flatten()?;
-            Some(self.rules.raised(found, self.asked, On::Header, || key_name(self.source.case, &header.name)))
-        };
-        self.rules.header(&header.name, self.told, self.asked).or_else(detected)
+        let &Self { rules, source, asked, .. } = self;
+        let marked = rules.header(&header.name, self.told, asked);
+        let found = self.detected.headers.get(index).copied().flatten().filter(|found| found.goes || marked.is_none());
+        let name = || key_name(source.case, &header.name);
+        let detected = found.map(|found| rules.raised(&found, source.detection, asked, On::Header, name));
+        match (marked, detected) {
+            (Some(marked), Some(detected)) => Some(marked.with(&detected)),
+            (marked, detected) => marked.or(detected),
+        }
     }
 
     /// What a mark has the protected topic do.

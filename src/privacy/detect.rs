@@ -5,14 +5,16 @@
 //! data is it the object around, or the member goes. Always holds: a value under a mark, and all inside it, is not looked at (its key is), nor are
 //! the words of the layout. Deliberately not here: what becomes of what was found.
 
+mod around;
 mod names;
 pub(super) mod query;
 
 use super::fields::Field;
-use super::layout::{Holds, Located};
-use super::matcher::{By, Found, Leaf, MatcherIndex, Matchers, NAME_BYTES_MAX, Name, Scope};
+use super::layout::Located;
+use super::matcher::{By, Found, Leaf, Matchers, NAME_BYTES_MAX, Name, Scope};
 use super::scan::{Document, Inside, Kind};
 use super::sighting::Watch;
+use around::{Around, container, within};
 use names::Names;
 
 /// A value that was found.
@@ -52,28 +54,6 @@ pub struct Detector {
     pub(super) watch: Watch,
 }
 
-/// What holds around a value.
-#[derive(Clone, Copy)]
-struct Around {
-    /// The object or array.
-    node: usize,
-    /// The first node behind it.
-    end: usize,
-    /// What its values belong to.
-    scope: Scope,
-    /// The matcher that found the key around, if one did.
-    matcher: Option<MatcherIndex>,
-    /// Of an array: what its key says, which holds for its elements.
-    says: Option<Name>,
-    /// The nearest member: the object or array itself, or what it is an element of. The root has none.
-    member: Option<usize>,
-    /// Whether numbers with dots between are a version here.
-    version: bool,
-    /// Whether this is a text that was entered under a red matcher's name: nothing of it may show, truth values and what tells nothing
-    /// elsewhere included.
-    red: bool,
-}
-
 impl Detector {
     /// Finds what a document holds and writes it to `detected`, in document order, each node once.
     pub fn find(&mut self, question: &Question, detected: &mut Vec<Detected>) {
@@ -85,7 +65,7 @@ impl Detector {
             node: 0,
             end: nodes.len(),
             scope,
-            matcher: None,
+            found: None,
             says: None,
             member: None,
             version: false,
@@ -112,8 +92,8 @@ impl Detector {
             }
             let says =
                 if node.key.is_some() { self.key(question, at, &around) } else { around.says.unwrap_or_default() };
-            if let Some(matcher) = says.looks.filter(|_| node.key.is_some()) {
-                detected.push(by_key(question, at, &around, matcher));
+            if let Some(looks) = says.looks.filter(|_| node.key.is_some()) {
+                detected.push(by_key(question, at, &around, looks));
             }
             // a mark speaks of the value, not of its key
             if next_marked == at && question.unread.binary_search(&at).is_err() {
@@ -135,10 +115,10 @@ impl Detector {
                 (Some(inside), _) => {
                     let found = self.entered(question, at, inside, &around, &says);
                     detected.extend(found.map(|found| Detected { node: at, found, goes: false }));
-                    if inside == Inside::Query && found.is_none() {
+                    if inside == Inside::Query {
                         self.open.push(around);
                         let scope = Scope::Thing;
-                        around = Around { matcher: None, scope, ..within(question, at, &around, &says) };
+                        around = Around { found: None, scope, ..within(question, at, &around, &says) };
                     } else {
                         at = node.next as usize;
                         continue;
@@ -150,16 +130,22 @@ impl Detector {
         settle(question.matchers, detected);
     }
 
-    /// What finds a header: its name, or its value.
-    pub fn header(&mut self, matchers: &Matchers, name: &str, value: &[u8]) -> Option<Found> {
+    /// What finds a header: its name, or its value. One whose name is itself a value goes.
+    pub fn header(&mut self, matchers: &Matchers, name: &str, value: Option<&[u8]>) -> Option<Detected> {
         let says = self.names.says(matchers, name.as_bytes());
-        let found = matchers.first(says.matched(Scope::Open, Leaf::Text), matchers.value(value, says.version));
-        found.or_else(|| self.query(matchers, value))
+        let found = value.and_then(|value| {
+            let named = says.matched(matchers, Scope::Open, Leaf::Text);
+            let found = matchers.join(named, matchers.value(value, says.version));
+            matchers.join(found, self.query(matchers, value))
+        });
+        let looks = says.looks.map(|looks| Found { by: By::Value, ..looks });
+        let found = matchers.join(looks, found)?;
+        Some(Detected { node: 0, found, goes: looks.is_some() })
     }
 
     /// What finds a record key: its bytes, which have no name.
     pub fn record_key(&mut self, matchers: &Matchers, key: &[u8]) -> Option<Found> {
-        matchers.value(key, false).or_else(|| self.query(matchers, key))
+        matchers.join(matchers.value(key, false), self.query(matchers, key))
     }
 
     /// What the key of the member `at` says; where it may go on with the key around, what both say.
@@ -170,7 +156,7 @@ impl Detector {
         match around.member.filter(|_| says.joins).and_then(|member| document.key(member)) {
             Some(outer) if outer.len() + key.len() < NAME_BYTES_MAX => {
                 let both = self.names.says(matchers, &[&outer, b" ".as_slice(), &key].concat());
-                Name { matched: both.matched.or(says.matched), ..says }
+                says.joined(matchers, &both)
             }
             _ => says,
         }
@@ -185,20 +171,16 @@ impl Detector {
             Kind::True | Kind::False => Leaf::Truth,
             Kind::Null | Kind::Array | Kind::Object => return None,
         };
-        let outer = around.matcher.filter(|_| around.red || (!says.aside && leaf != Leaf::Truth));
-        let outer = outer.map(|matcher| Found { matcher, by: By::Name });
-        let named = says.matched(around.scope, leaf).or(outer);
-        if leaf == Leaf::Truth || named.is_some_and(|found| matchers.is_red(found.matcher)) {
+        let outer = around.found.filter(|_| around.red || (!says.aside && leaf != Leaf::Truth));
+        let named = matchers.within(says.matched(matchers, around.scope, leaf), outer);
+        if leaf == Leaf::Truth {
             return named;
         }
         // a query that was read is looked at parameter by parameter
         let query = document.inner(at).filter(|inner| inner.inside == Inside::Query);
         let text = query.map_or_else(|| document.string(at), |query| document.before_query(query).as_bytes().into());
-        let version = says.version || around.version;
-        let looks = matchers.value(&text, version);
-        let found = matchers.first(named, looks);
-        let whole = found.is_some() || leaf == Leaf::Number || query.is_some();
-        if whole { found } else { self.query(matchers, &text) }
+        let found = matchers.join(named, matchers.value(&text, says.version || around.version));
+        if leaf == Leaf::Number || query.is_some() { found } else { matchers.join(found, self.query(matchers, &text)) }
     }
 
     /// What finds the string `at`, in which stands something that is looked at as a whole, or was not read.
@@ -212,21 +194,23 @@ impl Detector {
     ) -> Option<Found> {
         let matchers = question.matchers;
         let found = self.value(question, at, Kind::String, around, says);
-        let unread = (inside == Inside::UnreadDocument).then(|| matchers.unread());
-        let version = says.version || around.version;
-        let across = || if inside == Inside::Query { across(question, at, version) } else { None };
-        matchers.first(found, unread).or_else(across)
+        match inside {
+            Inside::UnreadDocument => matchers.join(found, Some(matchers.unread())),
+            Inside::Query => matchers.join(found, across(question, at, says.version || around.version)),
+            _ => found,
+        }
     }
 
     /// What finds a part of the query or the fragment of a URL.
     fn query(&mut self, matchers: &Matchers, text: &[u8]) -> Option<Found> {
         let mut found = None;
         for (name, value) in query::pairs(text) {
-            let named =
-                self.names.says(matchers, &name).matched(Scope::Thing, Leaf::Text).filter(|_| !value.is_empty());
-            found = matchers.first(found, matchers.first(named, matchers.value(&value, false)));
+            let named = self.names.says(matchers, &name).matched(matchers, Scope::Thing, Leaf::Text);
+            let named = named.filter(|_| !value.is_empty());
+            let one = matchers.join(named, matchers.value(&value, false));
+            found = matchers.join(found, one.map(Found::part));
         }
-        found.map(|found| Found { by: By::Part, ..found })
+        found
     }
 }
 
@@ -239,30 +223,9 @@ fn across(question: &Question, at: usize, version: bool) -> Option<Found> {
     matchers.value(rest.as_bytes(), version)
 }
 
-/// What holds inside the object or array `at`.
-fn within(question: &Question, at: usize, around: &Around, says: &Name) -> Around {
-    let node = question.document.node(at);
-    let named = says.matched(around.scope, Leaf::Text).map(|found| found.matcher);
-    let matcher = named.or(around.matcher.filter(|_| around.red || !says.aside));
-    let scope = container(question.located, at).or(says.scope).unwrap_or(around.scope);
-    let array = question.document.shape(at) == Kind::Array;
-    let text = matches!(question.document.inside(at), Some(Inside::Object | Inside::Array));
-    let red = matcher.is_some_and(|matcher| question.matchers.is_red(matcher));
-    Around {
-        node: at,
-        end: node.next as usize,
-        scope: if array { around.scope } else { scope },
-        matcher,
-        says: array.then_some(*says),
-        member: if node.key.is_some() { Some(at) } else { around.member },
-        version: says.version || around.version,
-        red: around.red || (text && red),
-    }
-}
-
 /// What is found where the key of the member `at` looks like personal data: the object around, so that the key goes with it; where
 /// that is the root, or holds what the layout reads, the member alone.
-fn by_key(question: &Question, at: usize, around: &Around, matcher: MatcherIndex) -> Detected {
+fn by_key(question: &Question, at: usize, around: &Around, looks: Found) -> Detected {
     let located = question.located;
     let words = [located.workspace, located.event, located.id, located.uuid].into_iter().flatten();
     let first = located.containers.partition_point(|(node, _)| *node < around.node);
@@ -270,31 +233,22 @@ fn by_key(question: &Question, at: usize, around: &Around, matcher: MatcherIndex
     let holds = words.chain(container).any(|node| around.node <= node && node < around.end);
     let goes = around.node == 0 || holds;
     // of a string that was entered the rest shows too, if it is masked by word
-    let by = if goes || question.document.inside(around.node).is_none() { By::Value } else { By::Part };
-    Detected { node: if goes { at } else { around.node }, found: Found { matcher, by }, goes }
+    let whole = goes || question.document.inside(around.node).is_none();
+    let found = if whole { Found { by: By::Value, ..looks } } else { looks.part() };
+    Detected { node: if goes { at } else { around.node }, found, goes }
 }
 
-/// Puts what was found in document order, and of each node what counts.
+/// Puts what was found in document order, and of each node what all of it comes to.
 fn settle(matchers: &Matchers, detected: &mut Vec<Detected>) {
     detected.sort_by_key(|detected| detected.node); // stable, and mostly in order already
     detected.dedup_by(|later, first| {
         let same = later.node == first.node;
         if same {
             first.goes |= later.goes;
-            first.found = matchers.first(Some(first.found), Some(later.found)).unwrap_or(first.found);
+            first.found = matchers.join(Some(first.found), Some(later.found)).unwrap_or(first.found);
         }
         same
     });
-}
-
-/// What the values of a container of the layout belong to.
-fn container(located: &Located, node: usize) -> Option<Scope> {
-    let first = located.containers.partition_point(|(object, _)| *object < node);
-    let (_, holds) = located.containers.get(first).filter(|(object, _)| *object == node)?;
-    Some(match holds {
-        Holds::Attributes => Scope::Person,
-        Holds::Parameters => Scope::Open,
-    })
 }
 
 #[cfg(test)]

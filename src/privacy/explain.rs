@@ -141,7 +141,7 @@ fn of_held(matchers: &Matchers, rules: &Rules, detector: &mut Detector, held: &H
     let Verdict { level, protect, mask, .. } = verdict;
     let found = match on {
         _ if rules.is_mark(&verdict) => None,
-        On::Header => detector.header(matchers, name, value),
+        On::Header => detector.header(matchers, name, Some(value)).map(|detected| detected.found),
         _ => detector.record_key(matchers, value),
     };
     let rule = found.map_or_else(|| format!("mark {}", rules.mark_name(&verdict)), |found| matcher(matchers, found));

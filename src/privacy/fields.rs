@@ -119,9 +119,9 @@ impl Fields {
         parents.note(document);
         let known = fields.len();
         fields.extend(detected.iter().map(|found| {
-            let verdict = search.rules.detected(found, detection, matchers);
             let path = || hook::path(&parents.keys(document, found.node), search.case);
-            Field { node: found.node, verdict: search.rules.raised(verdict, search.asked, On::Field, path) }
+            let verdict = search.rules.raised(found, detection, search.asked, On::Field, path);
+            Field { node: found.node, verdict }
         }));
         if search.trace {
             fields[known..].iter().for_each(|found| fire(fired, found.verdict.mark));

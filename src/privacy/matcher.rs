@@ -2,11 +2,13 @@
 //!
 //! 36 default matchers tell by a key's name and, where a pattern or a checksum exists, by a value; [`Custom`] ones by either. A red
 //! matcher's values are worse to lose than a yellow one's, and a red matcher goes before a yellow one, a custom one before a default.
-//! Always holds: an answer depends on the arguments alone, and takes time linear in them. Deliberately not here: documents
+//! Always holds: of several that find one value the first names it, and the highest level and the strictest mask of all hold
+//! ([`Matchers::join`]); an answer depends on the arguments alone, and takes time linear in them. Deliberately not here: documents
 //! ([`super::detect`]), and what becomes of what was found.
 
 mod custom;
 mod defaults;
+mod found;
 mod name;
 mod scope;
 mod values;
@@ -18,6 +20,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 pub use custom::{Custom, Looking, On};
+pub use found::{By, Found};
 pub(super) use name::NAME_BYTES_MAX;
 pub use name::{Leaf, Name};
 pub use scope::Scope;
@@ -58,43 +61,6 @@ pub struct Matcher {
 
 /// The place of a matcher in [`Matchers::all`].
 pub type MatcherIndex = u16;
-
-/// What was found about one value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// By which matcher.
-    pub matcher: MatcherIndex,
-    /// What it went by.
-    pub by: By,
-}
-
-/// What a matcher went by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
-    /// The name of the key, or of one around it.
-    Name,
-    /// The name of the key, read with letters that only look like those of its own alphabet.
-    Lookalike,
-    /// All of the value.
-    Value,
-    /// A part of the value.
-    Part,
-    /// The value's length: nobody looked at it.
-    Length,
-}
-
-impl By {
-    /// It as a word.
-    pub fn word(self) -> &'static str {
-        match self {
-            By::Name => "name",
-            By::Lookalike => "lookalike",
-            By::Value => "value",
-            By::Part => "part",
-            By::Length => "length",
-        }
-    }
-}
 
 /// How a default matcher tells by names.
 struct Rule {
@@ -187,9 +153,8 @@ impl Matchers {
     /// What the key `name`, unescaped, says.
     pub fn name(&self, name: &str) -> Name {
         if name.len() > NAME_BYTES_MAX {
-            let matched = Matched::anywhere(index_of(DEFAULTS.len()), By::Length);
-            let looks = self.value(name.as_bytes(), false).map(|found| found.matcher);
-            return Name { matched: Some(matched), looks, ..Name::default() };
+            let own = Some(self.unread());
+            return Name { own, looks: self.value(name.as_bytes(), false), ..Name::default() };
         }
         let mut found = of_words(&Words::of(name));
         if let Some((around, last)) = name.rsplit_once('.').filter(|_| found.matched.is_none()) {
@@ -201,31 +166,21 @@ impl Matchers {
             found.matched = other.matched.map(|matched| Matched { by: By::Lookalike, ..matched });
             found.scope = found.scope.or(other.scope);
         }
-        if let Some(index) = self.custom_of(|custom| custom.names(name)) {
-            let index = index_of(DEFAULTS.len() + 1 + index);
-            if found.matched.is_none_or(|matched| self.goes_before(index, matched.matcher)) {
-                found.matched = Some(Matched::anywhere(index, By::Name));
-            }
-        }
-        found.looks = self.value(name.as_bytes(), found.version).map(|found| found.matcher);
+        found.own = self.custom_of(|custom| custom.names(name).then_some(By::Name));
+        found.looks = self.value(name.as_bytes(), found.version);
         found
     }
 
     /// What the string or the number text `value` looks like; `version`: under such a name.
     pub fn value(&self, value: &[u8], version: bool) -> Option<Found> {
         if value.len() > self.string_bytes {
-            return Some(Found { matcher: index_of(DEFAULTS.len()), by: By::Length });
+            return Some(self.unread());
         }
         let looks = values::looks(value, version).map(|looks| {
             let matcher = DEFAULTS.iter().position(|default| default.name == looks.like).unwrap_or_default();
-            Found { matcher: index_of(matcher), by: if looks.whole { By::Value } else { By::Part } }
+            self.found(index_of(matcher), if looks.whole { By::Value } else { By::Part })
         });
-        if self.custom.is_empty() {
-            return looks;
-        }
-        let custom = self.custom_of(|custom| custom.values(value));
-        let custom = custom.map(|index| Found { matcher: index_of(DEFAULTS.len() + 1 + index), by: By::Value });
-        self.first(custom, looks)
+        self.join(self.custom_of(|custom| custom.values(value)), looks)
     }
 
     /// What an id looks like that is a person's address or phone, which identifiers ought not to be.
@@ -236,15 +191,46 @@ impl Matchers {
 
     /// What counts as found because nobody can read it.
     pub fn unread(&self) -> Found {
-        Found { matcher: index_of(DEFAULTS.len()), by: By::Length }
+        self.found(index_of(DEFAULTS.len()), By::Length)
     }
 
-    /// The one of two findings that counts: a red matcher's, else the first.
-    pub fn first(&self, one: Option<Found>, other: Option<Found>) -> Option<Found> {
+    /// What both come to of what was found about one value: a red matcher's finding goes before a yellow one's, else the first.
+    pub fn join(&self, one: Option<Found>, other: Option<Found>) -> Option<Found> {
         match (one, other) {
-            (Some(one), Some(other)) => Some(if self.goes_before(one.matcher, other.matcher) { one } else { other }),
+            (Some(one), Some(other)) if self.is_red(other.matcher) && !self.is_red(one.matcher) => {
+                Some(self.with(other, one))
+            }
+            (Some(one), Some(other)) => Some(self.with(one, other)),
             (one, other) => one.or(other),
         }
+    }
+
+    /// What holds within something that was found for what is found there by a name of its own, or is not: that name counts, and the
+    /// strictest of both.
+    pub fn within(&self, own: Option<Found>, around: Option<Found>) -> Option<Found> {
+        match (own, around) {
+            (Some(own), Some(around)) => Some(self.with(own, around)),
+            (own, around) => own.or(around),
+        }
+    }
+
+    /// `first`, with the level and the mask of the stricter of both.
+    fn with(&self, first: Found, other: Found) -> Found {
+        let raises = self.get(other.highest).level > self.get(first.highest).level;
+        Found {
+            highest: if raises { other.highest } else { first.highest },
+            mask: first.mask.min(other.mask),
+            risk: first.risk.min(other.risk),
+            ..first
+        }
+    }
+
+    /// What this matcher alone finds.
+    fn found(&self, matcher: MatcherIndex, by: By) -> Found {
+        let Matcher { risk, mask, .. } = *self.get(matcher);
+        let mask = if risk == Risk::Red { mask.min(Mask::Full) } else { mask };
+        let found = Found { matcher, highest: matcher, by, mask, risk };
+        if by == By::Part { found.part() } else { found }
     }
 
     /// Whether the matcher is a red one.
@@ -252,15 +238,12 @@ impl Matchers {
         self.get(index).risk == Risk::Red
     }
 
-    /// Whether the matcher `one` counts, where `other` would too.
-    fn goes_before(&self, one: MatcherIndex, other: MatcherIndex) -> bool {
-        self.get(one).risk <= self.get(other).risk
-    }
-
-    /// The first red one that `finds`, else the first.
-    fn custom_of(&self, finds: impl Fn(&Custom) -> bool) -> Option<usize> {
-        let of = |risk: Risk| self.custom.iter().position(|custom| custom.matcher.risk == risk && finds(custom));
-        if self.custom.is_empty() { None } else { of(Risk::Red).or_else(|| of(Risk::Yellow)) }
+    /// What custom matchers find, each by what `finds` says.
+    fn custom_of(&self, finds: impl Fn(&Custom) -> Option<By>) -> Option<Found> {
+        self.custom.iter().enumerate().fold(None, |found, (index, custom)| match finds(custom) {
+            Some(by) => self.join(found, Some(self.found(index_of(DEFAULTS.len() + 1 + index), by))),
+            None => found,
+        })
     }
 }
 
@@ -288,7 +271,7 @@ fn of_words(words: &Words) -> Name {
         joins: last == 0 && is(JOINING, 0),
         aside: is(ASIDES, head) || is(ASIDES, last) || is(MEASURES, 0),
         version: all.clone().any(|index| is(VERSIONS, index)),
-        looks: None,
+        ..Name::default()
     }
 }
 

@@ -150,7 +150,7 @@ pub(super) fn shown(matchers: &Matchers, case: Case, key: &str) -> Option<String
             && !word.ends_with(' ')
             && word.chars().all(|char| char.is_alphanumeric() || matches!(char, '_' | '-' | '$' | ' '))
     };
-    let known = || matchers.name(key).matched(Scope::Open, Leaf::Text).is_some();
+    let known = || matchers.name(key).matched(matchers, Scope::Open, Leaf::Text).is_some();
     let plain = is_short(&name)
         && name.split('.').all(is_word)
         && (!name.contains(' ') || known())

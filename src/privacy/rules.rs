@@ -11,7 +11,7 @@ use super::detect::Detected;
 use super::hook::{Asked, Variable};
 use super::mark::{Mark, MarkKey, On, Protect};
 use super::mask::Mask;
-use super::matcher::{By, Matchers};
+use super::matcher::MatcherIndex;
 use super::path::Path;
 use super::policy::{Applying, domain_settings};
 use super::settings::{Case, Detection, Ids, LEVEL_MAX, Settings};
@@ -258,23 +258,18 @@ impl Rules {
     }
 
     /// What holds for a value that detection found; `detection` is not off.
-    pub fn detected(&self, detected: &Detected, detection: Detection, matchers: &Matchers) -> Verdict {
-        let mark = self.detected + u32::from(detected.found.matcher);
-        let CompiledMark { level, mask, domain, .. } = self.marks[mark as usize];
+    pub fn detected(&self, detected: &Detected, detection: Detection) -> Verdict {
+        let Detected { found, goes, .. } = detected;
+        let mark = self.detected + u32::from(found.matcher);
+        let (domain, level) = (self.marks[mark as usize].domain, self.matcher(found.highest).level);
         let protect = match detection {
             Detection::Off | Detection::Report => Protect::None,
-            _ if detected.goes => Protect::Drop,
+            _ if *goes => Protect::Drop,
             Detection::Encrypt => Protect::Encrypt,
             Detection::Mask => Protect::Mask,
             Detection::Drop => Protect::Drop,
         };
-        let mask = match detected.found.by {
-            _ if detected.goes => Mask::Drop,
-            // nobody knows what the rest is
-            By::Part | By::Length => mask.min(Mask::Full),
-            By::Name | By::Lookalike | By::Value if matchers.is_red(detected.found.matcher) => mask.min(Mask::Full),
-            By::Name | By::Lookalike | By::Value => mask,
-        };
+        let mask = if *goes { Mask::Drop } else { found.shows() };
         Verdict { level, protect, mask, shape: false, domain, mark }
     }
 
@@ -306,9 +301,27 @@ impl Rules {
         (&mark.name, rule)
     }
 
-    /// What detection found, raised by hooks: `on` says where it stands, `path` gives its path, if anyone asks.
-    pub fn raised(&self, found: Verdict, asked: &Asked, on: On, path: impl FnOnce() -> String) -> Verdict {
-        Verdict { level: asked.raised_finding(found.level, on.word(), path, self.mark_name(&found)), ..found }
+    /// What holds for a value that detection found, raised by hooks: `on` says where it stands, `path` gives its path, if anyone asks. Of
+    /// several matchers they are asked about the first, and about the one that decides the level.
+    pub fn raised(
+        &self,
+        detected: &Detected,
+        detection: Detection,
+        asked: &Asked,
+        on: On,
+        path: impl Fn() -> String,
+    ) -> Verdict {
+        let (verdict, found) = (self.detected(detected, detection), detected.found);
+        let highest = (found.highest != found.matcher).then_some(found.highest);
+        let level = [found.matcher].into_iter().chain(highest).fold(verdict.level, |level, matcher| {
+            asked.raised_finding(level, on.word(), &path, &self.matcher(matcher).name)
+        });
+        Verdict { level, ..verdict }
+    }
+
+    /// What holds for what a matcher finds.
+    fn matcher(&self, matcher: MatcherIndex) -> &CompiledMark {
+        &self.marks[self.detected as usize + usize::from(matcher)]
     }
 
     /// The domain under which a value is sealed.

@@ -199,8 +199,8 @@ impl Survey<'_> {
         for header in record.headers.iter().filter(|header| !is_own(header)) {
             let Some(value) = header.value.as_deref() else { continue };
             let path = surveyor.steps.step(matchers, source.case, header.name.as_bytes()).to_owned();
-            let found = detector.header(matchers, &header.name, value);
-            let found = found.map(|found| Found::new(matchers, found.matcher, found.by.word()));
+            let found = detector.header(matchers, &header.name, Some(value));
+            let found = found.map(|found| of_node(matchers, &found, Kind::String));
             let place = Place { part: Part::Header, path };
             let Some(row) = inventory.row(workspace, event, &place, is_named(found.as_ref())) else { continue };
             row.count(BYTES, found, rules, rules.header(&header.name, told, &Asked::Nobody).into_iter());

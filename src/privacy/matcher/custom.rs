@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use regex::{Regex, RegexBuilder, bytes};
 
-use super::{Matcher, is_same};
+use super::{By, Matcher, is_same};
 use crate::privacy::fold;
 
 /// What a custom matcher looks at.
@@ -27,7 +27,7 @@ pub enum Looking {
     /// The same text; names are compared as a source of `case = "fold"` compares them.
     #[default]
     Exact,
-    /// A regular expression that matches a part.
+    /// A regular expression that matches all or a part.
     Regex,
     /// More than 0.7 by Dice's coefficient, over the sets of pairs of letters, in lower case and without signs.
     Similar,
@@ -80,15 +80,18 @@ impl Custom {
             })
     }
 
-    /// Whether it finds the string or the number text `value`.
-    pub(super) fn values(&self, value: &[u8]) -> bool {
-        self.on == On::Value
-            && self.tests.iter().any(|test| match test {
-                Test::Exact(text) => value == text.as_bytes(),
-                Test::Value(regex) => regex.is_match(value),
-                Test::Name(_) => false,
-                Test::Similar(pairs) => is_similar(pairs, &fold::lossy(value)),
-            })
+    /// Whether it finds the string or the number text `value`, all of it or a part.
+    pub(super) fn values(&self, value: &[u8]) -> Option<By> {
+        if self.on == On::Key {
+            return None;
+        }
+        let whole = self.tests.iter().filter_map(|test| match test {
+            Test::Exact(text) => (value == text.as_bytes()).then_some(true),
+            Test::Value(regex) => regex.find(value).map(|found| found.len() == value.len()),
+            Test::Name(_) => None,
+            Test::Similar(pairs) => is_similar(pairs, &fold::lossy(value)).then_some(true),
+        });
+        whole.max().map(|whole| if whole { By::Value } else { By::Part })
     }
 }
 

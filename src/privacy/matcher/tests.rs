@@ -7,7 +7,7 @@ fn matchers() -> Matchers {
 /// The matcher of the key `name` in `scope`, for a text.
 fn named(name: &str, scope: Scope) -> Option<String> {
     let matchers = matchers();
-    matchers.name(name).matched(scope, Leaf::Text).map(|found| matchers.get(found.matcher).name.clone())
+    matchers.name(name).matched(&matchers, scope, Leaf::Text).map(|found| matchers.get(found.matcher).name.clone())
 }
 
 #[track_caller]
@@ -94,14 +94,15 @@ fn a_name_is_a_persons_unless_something_else_is_named() {
 
 #[test]
 fn lookalikes_are_reported_as_such() {
-    let found = matchers().name("\u{435}m\u{430}il").matched(Scope::Open, Leaf::Text).expect("found");
+    let matchers = matchers();
+    let found = matchers.name("\u{435}m\u{430}il").matched(&matchers, Scope::Open, Leaf::Text).expect("found");
     assert_eq!(found.by, By::Lookalike);
 }
 
 #[test]
 fn truth_and_numbers_tell_only_some() {
     let matchers = matchers();
-    let tells = |name: &str, leaf| matchers.name(name).matched(Scope::Open, leaf).is_some();
+    let tells = |name: &str, leaf| matchers.name(name).matched(&matchers, Scope::Open, leaf).is_some();
     assert!(tells("veteran", Leaf::Truth));
     assert!(!tells("email", Leaf::Truth));
     assert!(!tells("email", Leaf::Number));
@@ -111,7 +112,7 @@ fn truth_and_numbers_tell_only_some() {
 #[test]
 fn a_key_may_look_like_a_value() {
     let matchers = matchers();
-    let looks = matchers.name("ann@example.com").looks.map(|matcher| matchers.get(matcher).name.as_str());
+    let looks = matchers.name("ann@example.com").looks.map(|found| matchers.get(found.matcher).name.as_str());
     assert_eq!(looks, Some("email"));
     assert_eq!(matchers.name("email").looks, None);
 }
@@ -120,4 +121,32 @@ fn a_key_may_look_like_a_value() {
 fn what_stands_under_a_name_too_long_to_split_counts_as_found() {
     let name = |bytes: usize| named(&"count_".repeat(50)[..bytes], Scope::Thing);
     assert_eq!((name(256), name(257).as_deref()), (None, Some("unread")));
+}
+
+#[test]
+fn of_several_the_strictest_holds_in_any_order() {
+    let matcher = |name: &str, risk, mask, level| Matcher { name: name.to_owned(), risk, mask, level };
+    let custom =
+        |matcher, text: &str| Custom::new(matcher, On::Value, Looking::Regex, &[text.to_owned()]).expect("a pattern");
+    let matchers = Matchers::new(
+        vec![
+            custom(matcher("last", Risk::Yellow, Mask::Last4, 300), "^a"),
+            custom(matcher("red", Risk::Red, Mask::Full, 200), "b"),
+            custom(matcher("gone", Risk::Yellow, Mask::Drop, 100), "c$"),
+        ],
+        100,
+    );
+    let name = |index| matchers.get(index).name.as_str();
+    let told = |found: Found| (name(found.matcher), name(found.highest), found.shows(), found.risk);
+    let found = |text: &str| matchers.value(text.as_bytes(), false);
+    assert_eq!(found("abc").map(told), Some(("red", "last", Mask::Drop, Risk::Red)));
+    assert_eq!(found("ac").map(told), Some(("last", "last", Mask::Drop, Risk::Yellow)));
+    assert_eq!(found("a").map(told), Some(("last", "last", Mask::Last4, Risk::Yellow)));
+    assert_eq!(found("ad").map(told), Some(("last", "last", Mask::Full, Risk::Yellow)), "only a part");
+    let (red, gone) = (found("b"), found("c"));
+    for both in [matchers.join(red, gone), matchers.join(gone, red)] {
+        assert_eq!(both.map(told), Some(("red", "red", Mask::Drop, Risk::Red)));
+    }
+    assert_eq!(matchers.within(gone, red).map(told), Some(("gone", "red", Mask::Drop, Risk::Red)));
+    assert_eq!(matchers.join(red, None), red);
 }

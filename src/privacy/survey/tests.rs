@@ -109,10 +109,10 @@ fn what_stands_around_is_told_too() {
         survey(mark, &[record, deletion]),
         [
             " key key bytes1 phone/value1 -: clear1 token1 token1",
+            " header * bytes1 email/key1 -: clear1 drop1 drop1",
             " header x-mail bytes1 email/name1 -: clear1 word1 drop1",
             " key key bytes1 email/value1 -: clear1 token1 token1",
             " header trace bytes1  trace@9999: token1 drop1 drop1",
-            " header * bytes1  -: clear1 drop1 drop1",
         ]
     );
 }
