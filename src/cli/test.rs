@@ -110,8 +110,11 @@ impl Tried<'_> {
         for (place, fired) in places.iter().zip(fired) {
             let domain = fired.domain.as_ref().map(|domain| format!(" as {domain}")).unwrap_or_default();
             let (done, mask) = (format!("{}{domain}", plain(&fired.protect)), plain(&fired.mask));
+            let warning =
+                if fired.guessable { "; WARNING: true and false have two tokens, each soon guessed" } else { "" };
+            let (rule_told, level) = (&fired.rule, fired.level);
             // a String takes all that is written
-            let _ = writeln!(text, "{place:path$}  {:rule$}  {done}; level {}, mask {mask}", fired.rule, fired.level);
+            let _ = writeln!(text, "{place:path$}  {rule_told:rule$}  {done}; level {level}, mask {mask}{warning}");
         }
         if *stage != Stage::Enforced {
             let _ =
@@ -145,6 +148,7 @@ impl Tried<'_> {
                 "domain": fired.domain,
                 "level": fired.level,
                 "mask": fired.mask,
+                "guessable": fired.guessable,
             })
         });
         let about = json!({

@@ -16,7 +16,7 @@ use super::mask::Mask;
 use super::matcher::{By, Found, Matchers};
 use super::protect::{Protector, Scratch, document_workspace};
 use super::rules::{Rules, Told, Verdict};
-use super::scan::Document;
+use super::scan::{Document, Kind};
 use super::settings::{Detection, Settings, Stage};
 use crate::record::Record;
 
@@ -37,6 +37,8 @@ pub struct Fired {
     pub mask: Mask,
     /// The domain, where the value is sealed in one.
     pub domain: Option<String>,
+    /// Whether the value is true or false and gets a token: two tokens are all there are, and each is soon guessed.
+    pub guessable: bool,
 }
 
 /// What decided over a record.
@@ -132,6 +134,8 @@ fn of_field(
         protect: verdict.protect,
         mask: verdict.mask,
         domain: (verdict.protect == Protect::Encrypt).then(|| rules.domain(verdict).name.clone()),
+        guessable: matches!(document.node(*node).kind, Kind::True | Kind::False)
+            && (verdict.protect == Protect::Encrypt || verdict.mask == Mask::Token),
     }
 }
 
@@ -145,7 +149,7 @@ fn of_held(matchers: &Matchers, rules: &Rules, detector: &mut Detector, held: &H
         _ => detector.record_key(matchers, value),
     };
     let rule = found.map_or_else(|| format!("mark {}", rules.mark_name(&verdict)), |found| matcher(matchers, found));
-    Fired { on, path: name.to_owned(), rule, level, protect, mask, domain: None }
+    Fired { on, path: name.to_owned(), rule, level, protect, mask, domain: None, guessable: false }
 }
 
 fn matcher(matchers: &Matchers, found: Found) -> String {

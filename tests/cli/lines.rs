@@ -88,7 +88,7 @@ fn test_tells_programs_the_same() {
     let input = "{\"workspace\":\"acme\", \"params\":{\"email\":\"ann@example.com\",\"n\":1.50,\"n\":2}}\nx\n";
     let output = format!(
         concat!(
-            r#"{{"fired":[{{"on":"field","path":"params.email","rule":"mark email","protect":"encrypt","domain":"email","level":9999,"mask":"email"}}],"#,
+            r#"{{"fired":[{{"on":"field","path":"params.email","rule":"mark email","protect":"encrypt","domain":"email","level":9999,"mask":"email","guessable":false}}],"#,
             r#""stage":"enforced","test":false,"workspace":"acme","#,
             r#""protected":{{"headers":[["sivcar-policy","4"]],"key":null,"value":{{"workspace":"acme", "params":{{"email":"{}","n":1.50,"n":2}}}}}},"#,
             r#""views":{{"debug":{{"headers":[["sivcar-policy","4"]],"key":null,"value":{{"workspace":"acme", "params":{{"email":"a***@***.com","n":1.50,"n":2}}}}}}}}}}"#,
@@ -162,6 +162,10 @@ fn test_tells_what_decides_beside_marks_in_the_document() {
         (
             r#"{"workspace":"acme","client":{"email":"bob@example.com"},"params":{"email":"bob@example.com"}}"#,
             "client.email mark email encrypt as email; level 9999, mask full",
+        ),
+        (
+            r#"{"workspace":"acme","params":{"email":true}}"#,
+            "params.email mark email encrypt as email; level 9999, mask email; WARNING: true and false have two tokens, each soon guessed",
         ),
         (r#"{"workspace":"acme"}"#, "header x-mail mark x-mail encrypt; level 9999, mask full"),
         (r#"{"workspace":"acme"}"#, "record key mark key mask; level 9999, mask full"),
