@@ -13,6 +13,7 @@ use super::error::Error;
 use super::happening::Happening;
 use super::log::{Consumer, Fault, Log};
 use super::restore::{Restore, Restored};
+use super::status::Tasks;
 use super::task::{Task, TaskState};
 use super::worker::Worker;
 use crate::record::Partition;
@@ -40,9 +41,9 @@ impl<L: Log> Worker<L> {
     /// last, so that it holds no other back.
     pub(super) fn answer_assignment(&mut self) -> Result<(), Error> {
         let Some(snapshot) = self.context.current.snapshot() else { return Ok(()) };
-        let mut begun = Vec::new();
+        let (mut begun, mut worked_on) = (Vec::new(), None);
         while let Some(partition) = self.assigning.first().cloned() {
-            let Some(task) = self.begin(&partition, &snapshot)? else {
+            let Some(task) = self.begin(&partition, &snapshot, &mut worked_on)? else {
                 self.assigning.rotate_left(1);
                 break;
             };
@@ -65,8 +66,14 @@ impl<L: Log> Worker<L> {
         Ok(())
     }
 
-    /// The task of a partition, with its profiles or a restore that finds them; `None` where the broker cannot tell yet.
-    fn begin(&mut self, partition: &Partition, snapshot: &Snapshot) -> Result<Option<Task>, Error> {
+    /// The task of a partition, with its profiles or a restore that finds them; `None` where the broker cannot tell yet. `worked_on` holds
+    /// what tasks the group has ever committed for, once that was asked for.
+    fn begin(
+        &mut self,
+        partition: &Partition,
+        snapshot: &Snapshot,
+        worked_on: &mut Option<Tasks<L>>,
+    ) -> Result<Option<Task>, Error> {
         let Some(source) = self.context.source(&partition.topic) else {
             return Err(Error::Broker(format!("{partition} was assigned, its topic was not asked for")));
         };
@@ -74,12 +81,30 @@ impl<L: Log> Worker<L> {
         let committed = committed.into_iter().next().flatten();
         let low = match committed {
             Some(_) => Some(0),
-            None => answered(self.consumer.bounds(partition))?.map(|bounds| bounds.low),
+            None => answered(self.first_offset(partition, worked_on))?,
         };
         let Some(low) = low else { return Ok(None) };
         let mut task = Task::open(partition, source, committed, low, &snapshot.control)?;
         let found = answered(self.find_profiles(partition, &mut task, snapshot))?;
         Ok(found.map(|()| task))
+    }
+
+    /// Where a task starts that the group has no offset for. One that it has worked on tells so in the status topic, to which each of its
+    /// offsets was committed too: the broker let go of them, and all that is retained would be written once more.
+    fn first_offset(&mut self, partition: &Partition, worked_on: &mut Option<Tasks<L>>) -> Result<i64, Fault> {
+        if worked_on.is_none() {
+            let mut tasks = Tasks::open(&self.context.log, &self.context.plan.settings.group)?;
+            tasks.refresh()?;
+            *worked_on = Some(tasks);
+        }
+        if worked_on.as_ref().is_some_and(|held| held.tasks.contains_key(partition)) {
+            return Err(Fault::Fatal(format!(
+                "{partition} was worked on, and the group has no offset for it any more: was the group down for longer than the broker's \
+                 offsets.retention.minutes? Set one with Kafka's own kafka-consumer-groups --reset-offsets, as docs/operations.md says, \
+                 and start again"
+            )));
+        }
+        Ok(self.consumer.bounds(partition)?.low)
     }
 
     /// Finds the profiles of a task: those that another worker of this process left, else a restore begins. What is committed for

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::error::Error;
-use super::log::{Log, Reader};
+use super::log::{Fault, Log, Reader};
 use super::transaction::{PATIENCE, retry};
 use crate::record::{Partition, Record};
 
@@ -95,13 +94,13 @@ pub struct Tasks<L: Log> {
 
 impl<L: Log> Tasks<L> {
     /// Begins to read the status topic of `group`, which must exist.
-    pub fn open(log: &L, group: &str) -> Result<Self, Error> {
+    pub fn open(log: &L, group: &str) -> Result<Self, Fault> {
         let reader = retry(PATIENCE, || log.reader(&status_topic(group), None))?;
         Ok(Self { reader, tasks: BTreeMap::new() })
     }
 
     /// Reads to the present end.
-    pub fn refresh(&mut self) -> Result<(), Error> {
+    pub fn refresh(&mut self) -> Result<(), Fault> {
         let mut batch = Vec::new();
         while retry(PATIENCE, || self.reader.caught_up())?.is_none() {
             retry(PATIENCE, || self.reader.poll(WAIT, &mut batch))?;

@@ -41,6 +41,13 @@ pub fn delete_topic(bootstrap: &str, topic: &str) {
     }
 }
 
+/// Deletes a group without members, as its retention does.
+pub fn delete_group(bootstrap: &str, group: &str) {
+    let delete = || ask(bootstrap, async |admin, options| admin.delete_groups(&[group], options).await);
+    // who has left may not be gone yet
+    eventually("the group is deleted", || delete().expect("an answer").pop().expect("one group").ok());
+}
+
 /// Creates `topic` on these brokers of a cluster: for each partition the leader, then who follows it.
 pub fn place(bootstrap: &str, topic: &str, replicas: &[&[i32]], settings: &[(&str, &str)]) {
     let count = i32::try_from(replicas.len()).expect("a few");

@@ -243,3 +243,22 @@ fn a_batch_is_damaged() {
     row("a batch of records is damaged").ended(code, &errors, &[("partition", "damaged.raw[0]")]);
     assert_eq!(stage.read("protected").len(), 0, "what follows was not taken");
 }
+
+#[test]
+fn offsets_have_expired() {
+    let stage = Stage::new("expired", 1);
+    let desk = Desk::new(&stage.text("", ""));
+    let first = desk.start().ready();
+    stage.write("raw", 0, [event("a"), event("b")]);
+    stage.await_count("protected", 2);
+    first.drain();
+    admin::delete_group(&stage.bootstrap, &stage.group);
+
+    let (code, errors) = desk.run();
+    row("the group's offsets have expired").ended(code, &errors, &[("partition", "expired.raw[0]")]);
+    assert_eq!(stage.read("protected").len(), 2, "nothing is written once more");
+    give_up(&stage, stage.read("raw")[1].offset);
+    let last = desk.start().ready();
+    stage.await_count("protected", 3);
+    last.drain();
+}

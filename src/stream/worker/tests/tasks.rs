@@ -160,3 +160,23 @@ fn a_task_is_told_of_from_its_assignment_until_it_goes() {
     step(&mut worker, 2);
     assert_eq!((told(0), told(1)), (0, 2));
 }
+
+#[test]
+fn an_offset_that_has_expired_is_no_first_start() {
+    let world = World::new();
+    world.feed(0, &["a", "b"]);
+    let mut worker = world.worker(0);
+    step(&mut worker, 4);
+    drop(worker);
+    world.log.log.set_committed(&raw(0), None);
+    let mut worker = world.worker(0);
+    let error = (0..3).find_map(|_| worker.step().err()).expect("the process stops");
+    assert!(error.to_string().starts_with("raw[0] was worked on, and the group has no offset"), "{error}");
+    drop(worker);
+    assert_eq!(world.protected(0), ["a", "b"]);
+
+    // an operator says where it goes on
+    world.log.log.set_committed(&raw(0), Some(Committed { offset: 1, metadata: String::new() }));
+    step(&mut world.worker(0), 4);
+    assert_eq!(world.protected(0), ["a", "b", "b"]);
+}
