@@ -1,7 +1,7 @@
 //! What a view gets of a document: what its clearance allows, the rest masked.
 //!
 //! A field is clear where the view's clearance is at least its level; else it shows as its mark's mask. What no rule touches is
-//! masked too, unless the view shows it. Views mask in every stage. Always holds: more clearance never shows less; null stays null,
+//! masked too, unless the view shows it, and so is all of a value of which a rule touches a part. Views mask in every stage. Always holds: more clearance never shows less; null stays null,
 //! so null and not-null can be told apart; masked text is canonical JSON.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ use super::fields::{Field, Fields};
 use super::fold;
 use super::mask::{self, Mask};
 use super::protected::{empty_of, stars};
-use super::rules::Rules;
+use super::rules::{Reach, Rules};
 use super::scan::{Document, Kind};
 use super::settings::{Unlisted, View};
 use super::splice::{Choice, Editor};
@@ -60,26 +60,22 @@ impl Editor for ViewEditor<'_, '_> {
         }
         let (verdict, below) = self.fields.at(document, node);
         let hides = verdict.map(|verdict| (verdict, self.view.clearance < verdict.level));
+        let listed = verdict.is_some_and(|verdict| verdict.reach > Reach::Part);
+        let masks = above == Sight::Unlisted && !listed && self.masks(node);
         match (hides, above) {
             (Some((verdict, true)), above) => {
-                let mask = match above {
-                    Sight::Hidden(outer) => verdict.mask.min(outer),
+                let outer = match above {
+                    Sight::Hidden(outer) => outer,
+                    Sight::Unlisted if masks => Mask::Full,
                     Sight::Unlisted | Sight::Clear => verdict.mask,
                 };
-                self.hide(document, node, mask, verdict.shape)
+                self.hide(document, node, verdict.mask.min(outer), verdict.shape)
             }
             (_, Sight::Hidden(mask)) => self.hide(document, node, mask, true),
-            (Some((_, false)), _) => {
-                self.actions.kept += 1;
+            _ if masks => self.mask_unlisted(document, node),
+            _ => {
+                self.actions.kept += u64::from(verdict.is_some());
                 show(below)
-            }
-            (None, Sight::Clear) => show(below),
-            (None, Sight::Unlisted) => {
-                if self.view.unlisted == Unlisted::Show || self.fields.is_shown(node, self.index) {
-                    show(below)
-                } else {
-                    self.mask_unlisted(document, node)
-                }
             }
         }
     }
@@ -140,6 +136,11 @@ impl ViewEditor<'_, '_> {
             out.push(b']');
         }
         out.extend_from_slice(b"}}");
+    }
+
+    /// Whether the view masks what no rule speaks of here.
+    fn masks(&self, node: usize) -> bool {
+        self.view.unlisted == Unlisted::Mask && !self.fields.is_shown(node, self.index)
     }
 
     fn mask_unlisted(&mut self, document: &Document, node: usize) -> Choice<Sight> {

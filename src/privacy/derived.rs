@@ -18,7 +18,7 @@ use super::error::Reason;
 use super::fields::{Field, Fields};
 use super::fold;
 use super::layout::{Holds, Located};
-use super::rules::{Rules, Verdict};
+use super::rules::{Reach, Rules, Verdict};
 use super::scan::{Document, Inside, Kind};
 
 /// The fewest letters and digits of a value whose copies are looked for.
@@ -251,7 +251,8 @@ fn collect(document: &Document, field: &Field, texts: &mut Needles, digits: &mut
         if text.chars().filter(|char| char.is_alphanumeric()).count() < FEWEST {
             continue;
         }
-        let origin = Field { node, verdict: field.verdict };
+        // of the value that holds a copy nothing else is known
+        let origin = Field { node, verdict: field.verdict.reaching(Reach::Part) };
         let number = only_digits(&text);
         if !number.contains(APART) && number.len() >= FEWEST {
             digits.add(beginning(number), origin);

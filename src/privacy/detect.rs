@@ -12,6 +12,7 @@ pub(super) mod query;
 use super::fields::Field;
 use super::layout::Located;
 use super::matcher::{By, Found, Leaf, Matchers, NAME_BYTES_MAX, Name, Scope};
+use super::rules::Reach;
 use super::scan::{Document, Inside, Kind};
 use super::sighting::Watch;
 use around::{Around, container, within};
@@ -249,6 +250,14 @@ fn settle(matchers: &Matchers, detected: &mut Vec<Detected>) {
         }
         same
     });
+}
+
+impl Detected {
+    /// Of how much of the value this speaks: of an object or array, and where the member goes, of a key alone.
+    pub fn reach(&self, document: &Document) -> Reach {
+        let key = self.goes || matches!(document.node(self.node).kind, Kind::Object | Kind::Array);
+        if key || self.found.by == By::Part { Reach::Part } else { Reach::Whole }
+    }
 }
 
 #[cfg(test)]

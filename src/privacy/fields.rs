@@ -14,7 +14,7 @@ use super::layout::{Holds, Located};
 use super::mark::On;
 use super::mask::Mask;
 use super::matcher::Matchers;
-use super::rules::{Identifier, Rule, Rules, Verdict};
+use super::rules::{Identifier, Reach, Rule, Rules, Verdict};
 use super::scan::{Document, Inside, Kind};
 use super::settings::{Case, Detection, Ids, LEVEL_MAX};
 use super::sighting::Parents;
@@ -121,7 +121,7 @@ impl Fields {
         fields.extend(detected.iter().map(|found| {
             let path = || hook::path(&parents.keys(document, found.node), search.case);
             let verdict = search.rules.raised(found, detection, search.asked, On::Field, path);
-            Field { node: found.node, verdict }
+            Field { node: found.node, verdict: verdict.reaching(found.reach(document)) }
         }));
         if search.trace {
             fields[known..].iter().for_each(|found| fire(fired, found.verdict.mark));
@@ -190,6 +190,7 @@ impl Fields {
             last.verdict.mask = last.verdict.mask.min(Mask::Full);
             last.verdict.level = LEVEL_MAX;
             if own.is_none() {
+                last.verdict.reach = Reach::Part;
                 self.unread.push(node);
             }
         }
@@ -320,10 +321,9 @@ impl Fields {
 
     /// The fields that stand below `node`, not `node` itself.
     pub fn below(&self, document: &Document, node: usize) -> &[Field] {
-        let first = self.fields.partition_point(|field| field.node <= node);
         let end = document.node(node).next as usize;
-        let length = self.fields[first..].partition_point(|field| field.node < end);
-        &self.fields[first..first + length]
+        let rest = &self.fields[self.fields.partition_point(|field| field.node <= node)..];
+        &rest[..rest.partition_point(|field| field.node < end)]
     }
 
     /// Every field, in document order.

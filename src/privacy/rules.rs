@@ -72,6 +72,17 @@ struct CompiledMark {
     event_name: Option<String>,
 }
 
+/// Of how much of a value a rule speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    /// Something in it, which was found, or copied. Who may see that may not see the rest for it.
+    Part,
+    /// All of it.
+    Whole,
+    /// All of it, and a mark on the value itself seals, masks or drops it, whatever lies inside.
+    Marked,
+}
+
 /// What holds for one value, all marks weighed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
@@ -83,6 +94,8 @@ pub struct Verdict {
     pub mask: Mask,
     /// Whether such views keep keys and lengths below.
     pub shape: bool,
+    /// Of how much of the value it speaks.
+    pub reach: Reach,
     /// Index for [`Rules::domain`].
     domain: u32,
     /// Index of the mark that decided the domain.
@@ -270,7 +283,7 @@ impl Rules {
             Detection::Drop => Protect::Drop,
         };
         let mask = if *goes { Mask::Drop } else { found.shows() };
-        Verdict { level, protect, mask, shape: false, domain, mark }
+        Verdict { level, protect, mask, shape: false, reach: Reach::Whole, domain, mark }
     }
 
     /// Whether the mark `index` holds for a value, as [`Rules::verdict`] asks it.
@@ -358,6 +371,7 @@ impl CompiledMark {
             protect,
             mask: self.mask,
             shape: self.shape,
+            reach: if protect == Protect::None { Reach::Whole } else { Reach::Marked },
             domain: self.domain,
             mark: index,
         };
@@ -371,6 +385,11 @@ impl Verdict {
         if other.mark < self.mark { other.with(self) } else { self.with(other) }
     }
 
+    /// The same of so much of the value.
+    pub(super) fn reaching(self, reach: Reach) -> Verdict {
+        Verdict { reach, ..self }
+    }
+
     /// The stricter of both in each respect, in the domain of this one.
     pub fn with(&self, other: &Verdict) -> Verdict {
         Verdict {
@@ -378,6 +397,7 @@ impl Verdict {
             protect: self.protect.min(other.protect),
             mask: self.mask.min(other.mask),
             shape: self.shape && other.shape,
+            reach: self.reach.max(other.reach),
             ..*self
         }
     }

@@ -41,8 +41,8 @@ const DETECTED: Seen = sealed(9999);
 /// Everybody but views that mask what is unlisted.
 const PLAIN: Seen = Seen { from: 0, protected: true, listed: false };
 
-/// Views that mask what is unlisted mask the address around it too.
-const fn in_url(from: u16) -> Seen {
+/// Views that mask what is unlisted mask the text around it too.
+const fn in_text(from: u16) -> Seen {
     Seen { from, protected: false, listed: false }
 }
 
@@ -70,8 +70,8 @@ const ROWS: &[(At, &str, Seen)] = &[
     (At::Root, r#""context":{"site":"@"}"#, sealed(100)),
     (At::Parameters, r#""box":"{\"lid\":[\"@\",{\"x\":\"@\"}],\"n\":1}""#, sealed(200)),
     (At::Parameters, r#""b\u006fx":{"l\u0069d":"@"}"#, sealed(200)),
-    (At::Parameters, r#""link":"https://x.example/p?n=1;who=@""#, in_url(100)),
-    (At::Parameters, r#""link":"/p#wh\u00256f=@;m=2""#, in_url(100)),
+    (At::Parameters, r#""link":"https://x.example/p?n=1;who=@""#, in_text(100)),
+    (At::Parameters, r#""link":"/p#wh\u00256f=@;m=2""#, in_text(100)),
     (At::Header, "x-person=@", sealed(100)),
     (At::Key, "@", NEVER),
     // an identifier
@@ -84,11 +84,11 @@ const ROWS: &[(At, &str, Seen)] = &[
     (At::Parameters, r#""password":"@""#, DETECTED),
     (At::Parameters, r#""note":"%""#, DETECTED),
     (At::Parameters, r#""note":"&""#, DETECTED),
-    (At::Parameters, r#""note":["write to % soon"]"#, DETECTED),
+    (At::Parameters, r#""note":["write to % soon"]"#, in_text(9999)),
     (At::Parameters, r#""customer.last_name":"@""#, DETECTED),
     (At::Parameters, r#""ssn":"@","ssn":"@""#, DETECTED),
-    (At::Parameters, r#""url":"https://x.example/?u=1;to=~""#, in_url(9999)),
-    (At::Parameters, r#""url":"/x#access_token=@""#, in_url(9999)),
+    (At::Parameters, r#""url":"https://x.example/?u=1;to=~""#, in_text(9999)),
+    (At::Parameters, r#""url":"/x#access_token=@""#, in_text(9999)),
     (At::Parameters, r#""deep":{"a":[{"b":[{"Phone-Number":"@"}]}]}"#, DETECTED),
     (At::Parameters, r#""p\u0430ssport":{"number":"@","issued":"@"}"#, DETECTED),
     (At::Parameters, r#""by":{"%":1,"x":2}"#, DETECTED),

@@ -1,5 +1,5 @@
 //! Strings that are entered, under marks on the whole and on what stands within: whoever may not see a value sees no more of it than its own
-//! mask shows, whatever masks hold around it.
+//! mask shows, whatever masks hold around it; and where copies are looked for, no more than where they are not.
 
 use std::collections::BTreeSet;
 
@@ -30,12 +30,14 @@ struct Drawn {
     forms: [&'static str; 3],
     shell: &'static str,
     unlisted: Unlisted,
+    /// A mark on what holds the first value too.
+    search: Mark,
 }
 
 fn drawn() -> impl Strategy<Value = Drawn> {
     let mark = (select(vec![100, 200, 9999]), select(Mask::ALL.to_vec()), prop::bool::weighted(0.8));
     let mark = mark.prop_map(|(level, mask, shape)| Mark { level, mask: Some(mask), shape, ..Mark::default() });
-    let marks = prop::array::uniform5(prop::option::weighted(0.6, mark));
+    let marks = prop::array::uniform5(prop::option::weighted(0.6, mark.clone()));
     let forms = prop::array::uniform3(select(vec!["xxx xxxx xxxx", "xxxx", "xxxxxxxxxxx", "xxx@xxxx.xx", "xx-x.xxxx"]));
     let shell = select(vec![
         "/p?a={a}&b={b}#c={c}",
@@ -43,7 +45,13 @@ fn drawn() -> impl Strategy<Value = Drawn> {
         r#"[{\"a\":\"{a}\"},{\"b\":[\"{b}\"],\"c\":\"{c}\"}]"#,
     ]);
     let unlisted = select(vec![Unlisted::Show, Unlisted::Mask]);
-    (marks, forms, shell, unlisted).prop_map(|(marks, forms, shell, unlisted)| Drawn { marks, forms, shell, unlisted })
+    (marks, forms, shell, unlisted, mark).prop_map(|(marks, forms, shell, unlisted, search)| Drawn {
+        marks,
+        forms,
+        shell,
+        unlisted,
+        search,
+    })
 }
 
 impl Drawn {
@@ -53,15 +61,31 @@ impl Drawn {
         self.forms.map(|form| form.chars().map(|c| if c == 'x' { letters.next().unwrap_or(c) } else { c }).collect())
     }
 
-    fn record(&self) -> Record {
+    /// What holds the string.
+    fn parameter(&self) -> String {
         let [a, b, c] = self.values();
         let string = self.shell.replace("{a}", &a).replace("{b}", &b).replace("{c}", &c);
-        let value = format!(r#"{{"workspace":"acme","params":{{"o":{{"u":"{string}"}}}}}}"#);
+        format!(r#""o":{{"u":"{string}"}}"#)
+    }
+
+    fn record(&self) -> Record {
+        Self::of(&self.parameter())
+    }
+
+    /// The same, the first value standing beside it too, alone and in a text.
+    fn record_with_copies(&self) -> Record {
+        let [a, ..] = self.values();
+        Self::of(&format!(r#""q":"{a}","note":"{a}, 힣힣힣",{}"#, self.parameter()))
+    }
+
+    fn of(parameters: &str) -> Record {
+        let value = format!(r#"{{"workspace":"acme","params":{{{parameters}}}}}"#);
         Record { value: Some(value.into_bytes()), ..Record::default() }
     }
 
-    fn pipeline(&self) -> Pipeline {
+    fn pipeline(&self, copies: bool) -> Pipeline {
         let (mut settings, mut table) = fixed::world(0);
+        settings.sources[0].derived_copies = copies;
         settings.sources[0].within = Within { json: true, queries: true };
         let view = View { unlisted: self.unlisted, show: Vec::new(), ..settings.views[0].clone() };
         let named = |clearance: u16| {
@@ -71,6 +95,7 @@ impl Drawn {
         settings.views = CLEARANCES.map(named).into();
         let marks = PLACES.iter().zip(&self.marks);
         table.marks = marks.filter_map(|(name, mark)| Some((key(name), mark.clone()?))).collect();
+        table.marks.insert(key("q"), self.search.clone());
         Pipeline::new(settings, table, keyring())
     }
 
@@ -107,7 +132,7 @@ fn masked(mask: Mask, value: &str) -> BTreeSet<char> {
 proptest! {
     #[test]
     fn of_what_a_mark_hides_shows_what_the_strictest_mask_shows(drawn in drawn()) {
-        let outputs = drawn.pipeline().protect(&drawn.record()).expect("accepted");
+        let outputs = drawn.pipeline(false).protect(&drawn.record()).expect("accepted");
         for ((_, output), clearance) in outputs.views.iter().zip(CLEARANCES) {
             let shown = letters(std::str::from_utf8(text(output)).expect("text"));
             for (index, value) in drawn.values().iter().enumerate() {
@@ -120,8 +145,22 @@ proptest! {
 
     #[test]
     fn more_clearance_never_shows_less_of_a_string_that_is_entered(drawn in drawn()) {
-        let pipeline = drawn.pipeline();
-        pipeline.shows_more_to_more_clearance(&drawn.record(), &drawn.values(), &pipeline.settings.views[0]);
+        for copies in [false, true] {
+            let pipeline = drawn.pipeline(copies);
+            let record = if copies { drawn.record_with_copies() } else { drawn.record() };
+            pipeline.shows_more_to_more_clearance(&record, &drawn.values(), &pipeline.settings.views[0]);
+        }
+    }
+
+    #[test]
+    fn where_copies_are_looked_for_a_view_that_masks_shows_no_more(drawn in drawn()) {
+        let drawn = Drawn { marks: Default::default(), unlisted: Unlisted::Mask, ..drawn };
+        let record = drawn.record_with_copies();
+        let [without, with] = [false, true].map(|copies| drawn.pipeline(copies).protect(&record).expect("accepted"));
+        for ((_, without), (_, with)) in without.views.iter().zip(&with.views) {
+            let [without, with] = [without, with].map(|view| letters(&String::from_utf8_lossy(text(view))));
+            prop_assert!(with.is_subset(&without), "{} letters, without copies {}", with.len(), without.len());
+        }
     }
 }
 

@@ -87,8 +87,8 @@ fn keys_that_are_values_are_told_where_they_stand() {
         survey("", &[record]),
         [
             " parameter * string1 email/key1 -: clear1 drop1 drop1",
-            " parameter by object1 email/key1 -: clear1 word1 word1",
-            " parameter by.* number2  -: clear2 word2 word2",
+            " parameter by object1 email/key1 -: clear1 word1 full1",
+            " parameter by.* number2  -: clear2 word2 full2",
         ]
     );
 }
