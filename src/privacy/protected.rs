@@ -11,7 +11,7 @@ use super::error::Reason;
 use super::fields::Fields;
 use super::mark::Protect;
 use super::mask::{Mask, STARS};
-use super::rules::{Rules, Verdict};
+use super::rules::{Reach, Rules, Verdict};
 use super::scan::{Document, Kind};
 use super::splice::{Choice, Editor};
 use super::tally::Tally;
@@ -61,6 +61,7 @@ impl Editor for ProtectedEditor<'_, '_> {
             return if below == 0 { Choice::Copy } else { Choice::Enter(None) };
         }
         self.handled += below;
+        let verdict = self.with_inside(document, node, verdict);
         match verdict.protect {
             Protect::Drop => self.remove(),
             Protect::Mask if verdict.mask == Mask::Drop => self.remove(),
@@ -119,6 +120,20 @@ impl Editor for ProtectedEditor<'_, '_> {
 }
 
 impl ProtectedEditor<'_, '_> {
+    /// A mark speaks for all inside its value. What was found in a value, or copied to it, takes along what lies inside, and what is not to be got
+    /// back is not then either.
+    fn with_inside(&self, document: &Document, node: usize, mut verdict: Verdict) -> Verdict {
+        if verdict.reach == Reach::Marked {
+            return verdict;
+        }
+        let inside = self.fields.below(document, node).iter().map(|field| field.verdict);
+        for Verdict { protect, mask, .. } in inside.filter(|inside| inside.protect < Protect::Encrypt) {
+            verdict.protect = verdict.protect.min(protect);
+            verdict.mask = verdict.mask.min(mask);
+        }
+        verdict
+    }
+
     fn remove(&mut self) -> Choice<Option<Verdict>> {
         self.tally.fields.dropped += 1;
         Choice::Remove
