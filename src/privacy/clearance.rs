@@ -89,9 +89,16 @@ impl Editor for ViewEditor<'_, '_> {
         match (mask, kind) {
             (Mask::Empty, kind) => out.extend_from_slice(empty_of(kind)),
             (Mask::Token, _) => {
+                let start = out.len();
                 out.push(b'"');
-                self.sealer.for_view(document, node, &self.view.name, out)?;
-                out.push(b'"');
+                match self.sealer.for_view(document, node, &self.view.name, out) {
+                    Ok(()) => out.push(b'"'),
+                    // a number without a canonical form that no mark covers, or the record were rejected: a view decides over none
+                    Err(_) => {
+                        out.truncate(start);
+                        out.extend_from_slice(stars());
+                    }
+                }
             }
             (Mask::Word | Mask::Last4 | Mask::Email, Kind::String) => {
                 let mut masked = String::new();
