@@ -213,11 +213,8 @@ pub(super) fn find(
     fields: &Fields,
 ) -> Result<Vec<Copied>, Reason> {
     let (mut texts, mut digits) = (Needles::default(), Needles::default());
-    let parameters = located.containers.iter().filter(|(_, holds)| *holds == Holds::Parameters);
-    for (container, _) in parameters {
-        for field in fields.below(document, *container).iter().filter(|field| rules.is_mark(&field.verdict)) {
-            collect(document, field, &mut texts, &mut digits);
-        }
+    for origin in origins(document, located, rules, fields) {
+        collect(document, located, &origin, &mut texts, &mut digits);
     }
     let mut copies = Vec::new();
     // what has digits has a text too
@@ -226,8 +223,14 @@ pub(super) fn find(
     }
     let (text, number) = (texts.search()?, digits.search()?);
     let mut origins = Origins { texts: &texts, digits: &digits, text, number, read: String::new() };
+    let mut behind = 0;
     for node in 0..document.nodes().len() {
-        if !matches!(document.node(node).kind, Kind::String | Kind::Number) || located.is_word(node) {
+        // sivcar's own member goes
+        if fields.is_own(node) {
+            behind = document.node(node).next as usize;
+        }
+        let leaf = matches!(document.node(node).kind, Kind::String | Kind::Number);
+        if node < behind || !leaf || located.is_word(node) {
             continue;
         }
         let Some(found) = origins.at(document, node) else { continue };
@@ -241,24 +244,51 @@ pub(super) fn find(
     Ok(copies)
 }
 
-/// Adds the leaves of a marked value that are long enough.
-fn collect(document: &Document, field: &Field, texts: &mut Needles, digits: &mut Needles) {
-    for node in field.node..document.node(field.node).next as usize {
-        if !matches!(document.node(node).kind, Kind::String | Kind::Number) {
-            continue;
-        }
-        let text = fold::loose(&fold::lossy(&document.string(node)));
-        if text.chars().filter(|char| char.is_alphanumeric()).count() < FEWEST {
-            continue;
-        }
-        // of the value that holds a copy nothing else is known
-        let origin = Field { node, verdict: field.verdict.reaching(Reach::Part) };
-        let number = only_digits(&text);
-        if !number.contains(APART) && number.len() >= FEWEST {
-            digits.add(beginning(number), origin);
-        }
-        texts.add(beginning(text), origin);
+/// What is marked in containers of parameters, or such a container in what is marked.
+fn origins(document: &Document, located: &Located, rules: &Rules, fields: &Fields) -> Vec<Field> {
+    let parameters = located.containers.iter().filter(|(_, holds)| *holds == Holds::Parameters);
+    let parameters: Vec<usize> = parameters.map(|(container, _)| *container).collect();
+    let marked = |field: &&Field| rules.is_mark(&field.verdict);
+    let mut origins = Vec::new();
+    for container in &parameters {
+        origins.extend(fields.below(document, *container).iter().filter(marked).copied());
     }
+    for Field { node, verdict } in fields.all().iter().filter(marked).copied() {
+        let inside = &parameters[parameters.partition_point(|container| *container < node)..];
+        let end = document.node(node).next as usize;
+        origins.extend(inside.iter().take_while(|at| **at < end).map(|at| Field { node: *at, verdict }));
+    }
+    origins
+}
+
+/// Adds the leaves of a marked value that are long enough: as they stand, and without percent escapes.
+fn collect(document: &Document, located: &Located, field: &Field, texts: &mut Needles, digits: &mut Needles) {
+    // of the value that holds a copy nothing else is known
+    let verdict = field.verdict.reaching(Reach::Part);
+    for node in field.node..document.node(field.node).next as usize {
+        if !matches!(document.node(node).kind, Kind::String | Kind::Number) || located.is_word(node) {
+            continue;
+        }
+        let (string, origin) = (document.string(node), Field { node, verdict });
+        let resolved = query::resolved(&string);
+        add(&string, origin, texts, digits);
+        if resolved != string {
+            add(&resolved, origin, texts, digits);
+        }
+    }
+}
+
+/// Adds one form of a marked value, if it is long enough.
+fn add(string: &[u8], origin: Field, texts: &mut Needles, digits: &mut Needles) {
+    let text = fold::loose(&fold::lossy(string));
+    if text.chars().filter(|char| char.is_alphanumeric()).count() < FEWEST {
+        return;
+    }
+    let number = only_digits(&text);
+    if !number.contains(APART) && number.len() >= FEWEST {
+        digits.add(beginning(number), origin);
+    }
+    texts.add(beginning(text), origin);
 }
 
 fn beginning(mut text: String) -> String {

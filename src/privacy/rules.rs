@@ -3,6 +3,8 @@
 //! Always holds: where several marks meet one value the strictest wins in level, protection, mask and shape, and the domain comes from
 //! the most specific. Deliberately not here: which marks hold in a workspace ([`super::policy`]).
 
+mod verdict;
+
 use std::collections::HashMap;
 
 use super::automaton::{Automaton, key_name};
@@ -15,6 +17,7 @@ use super::matcher::MatcherIndex;
 use super::path::Path;
 use super::policy::{Applying, domain_settings};
 use super::settings::{Case, Detection, Ids, LEVEL_MAX, Settings};
+pub use verdict::{Reach, Verdict};
 
 /// What a path of the automaton stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,36 +73,6 @@ struct CompiledMark {
     name: String,
     /// The event's name, as written.
     event_name: Option<String>,
-}
-
-/// Of how much of a value a rule speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reach {
-    /// Something in it, which was found, or copied. Who may see that may not see the rest for it.
-    Part,
-    /// All of it.
-    Whole,
-    /// All of it, and a mark on the value itself seals, masks or drops it, whatever lies inside.
-    Marked,
-}
-
-/// What holds for one value, all marks weighed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// A view shows the value where its clearance is at least this.
-    pub level: u16,
-    /// What protected topics do.
-    pub protect: Protect,
-    /// What views without clearance show.
-    pub mask: Mask,
-    /// Whether such views keep keys and lengths below.
-    pub shape: bool,
-    /// Of how much of the value it speaks.
-    pub reach: Reach,
-    /// Index for [`Rules::domain`].
-    domain: u32,
-    /// Index of the mark that decided the domain.
-    pub(super) mark: u32,
 }
 
 /// What a record tells of its event.
@@ -376,30 +349,6 @@ impl CompiledMark {
             mark: index,
         };
         others.map_or(own, |others| others.beside(&own))
-    }
-}
-
-impl Verdict {
-    /// Both weighed, the more specific deciding the domain.
-    pub(super) fn beside(&self, other: &Verdict) -> Verdict {
-        if other.mark < self.mark { other.with(self) } else { self.with(other) }
-    }
-
-    /// The same of so much of the value.
-    pub(super) fn reaching(self, reach: Reach) -> Verdict {
-        Verdict { reach, ..self }
-    }
-
-    /// The stricter of both in each respect, in the domain of this one.
-    pub fn with(&self, other: &Verdict) -> Verdict {
-        Verdict {
-            level: self.level.max(other.level),
-            protect: self.protect.min(other.protect),
-            mask: self.mask.min(other.mask),
-            shape: self.shape && other.shape,
-            reach: self.reach.max(other.reach),
-            ..*self
-        }
     }
 }
 
